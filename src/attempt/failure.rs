@@ -47,7 +47,7 @@ pub struct Failure {
     pub upstream_ids: Option<Box<UpstreamIds>>,
     /// The error response of the upstream, and only that: an error in it means that the upstream
     /// says that it failed. The client gets it if no other attempt serves.
-    pub response: Option<ErrorResponse>,
+    pub response: Option<Box<ErrorResponse>>,
     /// The gateway itself does not go on with the request, at any deployment, and the client gets
     /// this error. It is no failure of the deployment, whatever its class.
     pub refusal: Option<Box<ClientError>>,

@@ -36,8 +36,8 @@ impl QuestionKind {
     /// document may state for its readers.
     pub fn of(deployment: &Deployment, stated_model: Option<&str>) -> Self {
         let names = [stated_model, Some(model_of(deployment)), Some(&deployment.name)];
-        let named = names.into_iter().flatten().find_map(Self::of_name);
-        named.unwrap_or_else(|| {
+        let kind = names.into_iter().flatten().find_map(Self::of_name);
+        kind.unwrap_or_else(|| {
             // Only a model that writes has a price for its output, or such limits.
             let is_paid_by_output = deployment.cost.is_some_and(|cost| cost.output > 0);
             if is_paid_by_output || deployment.capabilities != Capabilities::default() {

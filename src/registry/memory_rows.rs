@@ -26,7 +26,9 @@ impl RegistryStorage for Rows {
     fn remove(&self, kind: RowKind, from: u64, until: u64) -> Result<(), Infallible> {
         let mut rows = self.0.borrow_mut();
         let keys: Vec<_> = rows.range((kind, from, 0)..(kind, until, 0)).map(|(key, _)| *key).collect();
-        keys.iter().for_each(|key| drop(rows.remove(key)));
+        for key in keys {
+            rows.remove(&key);
+        }
         Ok(())
     }
 }

@@ -119,7 +119,7 @@ fn rank(failure: &Failure) -> u8 {
 /// resources: a credential, of which it may quote a part, or a deployment that does not exist. That
 /// an account must be verified depends on what was asked, so the client learns of it.
 fn upstream_reply(failure: &Failure) -> Option<ErrorReply> {
-    let ErrorResponse { headers, body, .. } = failure.response.as_ref()?;
+    let ErrorResponse { headers, body, .. } = failure.response.as_deref()?;
     let parsed: Value = serde_json::from_slice(body).ok()?;
     let wrapped = wrapped(&parsed);
     let parsed = wrapped.as_ref().unwrap_or(&parsed);
@@ -250,7 +250,7 @@ mod tests {
 
     fn answered(class: ErrorClass, status: u16, hint_ms: Option<Millis>, body: &str) -> Failure {
         let headers = Headers::of([("retry-after", "77"), ("x-request-id", "up-1")]);
-        let response = Some(ErrorResponse { status, headers, body: body.as_bytes().to_vec() });
+        let response = Some(Box::new(ErrorResponse { status, headers, body: body.as_bytes().to_vec() }));
         Failure { status: Some(status), hint_ms, response, ..Failure::silent(class, "") }
     }
 

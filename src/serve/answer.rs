@@ -201,7 +201,7 @@ impl Question<'_> {
         let is_elsewhere =
             self.stored.is_some_and(|stored| status == 405 || (status == 404 && stored.id.is_some()));
         // A redirect is not passed on, because its target is internal.
-        let response = (status >= 400).then(|| error_response(status, headers, body));
+        let response = (status >= 400).then(|| Box::new(error_response(status, headers, body)));
         let reason = if (300..400).contains(&status) { "redirect".to_owned() } else { failure.reason };
         let is_unknown_object = failure.is_unknown_object || is_elsewhere;
         Failure { is_unknown_object, reason, response, ..failure }
@@ -216,7 +216,7 @@ impl Question<'_> {
             let known = if response.headers.iter().next().is_some() { &response.headers } else { headers };
             let all = known.iter().filter(|(name, _)| forwarding::is_returned(name) && !is_of_stream(name));
             let json = [("content-type", "application/json")];
-            ErrorResponse { headers: Headers::of(json.into_iter().chain(all)), ..response }
+            Box::new(ErrorResponse { headers: Headers::of(json.into_iter().chain(all)), ..*response })
         });
         Failure { response, ..failure }
     }
@@ -247,7 +247,7 @@ impl Question<'_> {
         }
         let success = Success { operation: self.operation, status, content_type, body, is_whole };
         let Some(failure) = success::fault_behind_success(&success) else { return Ok(()) };
-        Err(Failure { response: Some(error_response(status, headers, body.to_vec())), ..failure })
+        Err(Failure { response: Some(Box::new(error_response(status, headers, body.to_vec()))), ..failure })
     }
 }
 

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::answer_keeper::AnswerKeeper;
+use super::object_note::ObjectNote;
 use super::platform::{ByteStream, Platform, PlatformCall};
 use crate::attempt::phase::PhaseLimits;
 use crate::entry::cache_use::MOST_CACHED_BYTES;
@@ -30,6 +31,8 @@ pub struct Committed<P: Platform> {
     pub commit: Commit,
     /// The body to send.
     pub body: CommittedBody<P>,
+    /// What the object of a client is told of it.
+    pub(super) note: Option<ObjectNote>,
 }
 
 impl<P: Platform> Committed<P> {

@@ -23,6 +23,7 @@ use super::receive::Inbound;
 use super::serving::Serving;
 use super::timing::sleep;
 use super::upstream_attempt;
+use crate::attempt::failure::Failure;
 use crate::attempt::machine::{self, Action, Dispatch, Machine, MachineEvent};
 use crate::attempt::trail::Trail;
 use crate::health::Outcome;
@@ -267,11 +268,7 @@ async fn drive<P: Platform>(
         let event = match action {
             Action::Dispatch(dispatch) => {
                 early.is_holding.set(is_stream && dispatch.commit == Commit::Complete);
-                if is_traced {
-                    let Dispatch { deployment, number, .. } = &dispatch;
-                    let attributes = span_attributes::of_attempt(&inbound.facts, deployment, *number);
-                    platform.begin_span(*number, &attributes);
-                }
+                begin_span(&platform, is_traced, &inbound, &dispatch);
                 let fault = driver.fault(&inbound, &dispatch);
                 let (platform, inbound, routes, charges) = (&platform, &inbound, &routes, &early.charges);
                 let hedge_timer = dispatch.hedge_after_ms.map(|ms| sleep(platform, ms));
@@ -301,17 +298,12 @@ async fn drive<P: Platform>(
                     MachineEvent::Committed { number, status }
                 }
                 FirstEvent::Failed(number, mut failure) => {
-                    if is_traced {
-                        // The reason is a text of the upstream.
-                        let attributes = span_attributes::of_failure(&failure);
-                        platform.end_span(number, &platform.isolate().without_secrets(attributes));
-                    }
-                    match failure.refusal.take() {
-                        Some(error) => {
-                            refusal = Some(error);
-                            MachineEvent::Refused
-                        }
-                        None => MachineEvent::Failed { number, failure },
+                    end_span(&platform, is_traced, number, &failure);
+                    refusal = failure.refusal.take();
+                    if refusal.is_some() {
+                        MachineEvent::Refused
+                    } else {
+                        MachineEvent::Failed { number, failure }
                     }
                 }
                 FirstEvent::HedgeDue => MachineEvent::HedgeDelayElapsed,
@@ -343,25 +335,41 @@ async fn drive<P: Platform>(
                 upstream_ids: std::mem::take(&mut committed.upstream_ids),
             });
             let completion = completion_of(completion, &committed.body);
+            // After all that is measured: the wait is not up to the deployment.
+            if let Some(note) = committed.note.take() {
+                note.send(&platform, &inbound.facts.client).await;
+            }
             Ok((committed, completion))
         }
         (reply, _, account) => {
-            let (outcome, obstacles, error) = match refusal {
-                Some(error) => (error.code().to_owned(), None, (&*error).into()),
-                None => failed(&platform, &inbound, &routes, reply, &trail, driver.machine.allowed_ms()),
-            };
+            let allowed_ms = driver.machine.allowed_ms();
+            let (outcome, obstacles, error) =
+                failed(&platform, &inbound, &routes, (reply, refusal), &trail, allowed_ms);
             if let Some(account) = account {
                 let status = early.status_or(error.status);
-                let mut end = RequestEnd::without_answer(&outcome, status, &trail);
-                if let Some(obstacles) = &obstacles {
-                    end.reason = obstacles;
-                }
-                account.close(&end);
+                close_failed(account, &outcome, obstacles.as_deref(), status, &trail);
             }
             Err(error)
         }
     };
     Driven { answer, trail }
+}
+
+fn begin_span<P: Platform>(platform: &P, is_traced: bool, inbound: &Inbound, dispatch: &Dispatch) {
+    if !is_traced {
+        return;
+    }
+    let attributes = span_attributes::of_attempt(&inbound.facts, &dispatch.deployment, dispatch.number);
+    platform.begin_span(dispatch.number, &attributes);
+}
+
+fn end_span<P: Platform>(platform: &P, is_traced: bool, number: u32, failure: &Failure) {
+    if !is_traced {
+        return;
+    }
+    // The reason is a text of the upstream.
+    let attributes = span_attributes::of_failure(failure);
+    platform.end_span(number, &platform.isolate().without_secrets(attributes));
 }
 
 /// The completion of a committed answer. A complete answer is recorded now. For a flowing answer
@@ -377,16 +385,34 @@ fn completion_of<P: Platform>(completion: Completion<P>, body: &CommittedBody<P>
     }
 }
 
+/// Closes the account of a request without an answer.
+fn close_failed<P: Platform>(
+    account: RequestAccount<P>,
+    outcome: &str,
+    obstacles: Option<&str>,
+    status: u16,
+    trail: &Trail,
+) {
+    let mut end = RequestEnd::without_answer(outcome, status, trail);
+    if let Some(obstacles) = obstacles {
+        end.reason = obstacles;
+    }
+    account.close(&end);
+}
+
 /// The outcome of a request without an answer, what kept it from all deployments if none was tried,
 /// and the reply that says why.
 fn failed<P: Platform>(
     platform: &P,
     inbound: &Inbound,
     routes: &Serving,
-    reply: machine::Reply,
+    (reply, refusal): (machine::Reply, Option<Box<ClientError>>),
     trail: &Trail,
     allowed_ms: Millis,
 ) -> (String, Option<String>, ErrorReply) {
+    if let Some(error) = refusal {
+        return (error.code().to_owned(), None, (&*error).into());
+    }
     if reply == machine::Reply::NoneEligible {
         let (error, obstacles) =
             routes.with_health(|health| inbound.none_eligible(&routes.graph, health, platform.now()));

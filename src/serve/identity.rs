@@ -226,18 +226,16 @@ impl<P: Platform> KeyRead<P> {
                 return false;
             }
         };
-        let is_stored = stored.is_some();
-        let record = stored.and_then(|StoredText { text, .. }| json_value::parse::<KeyRecord>(&text));
-        match record {
-            Some(record) => platform.isolate().learn_key(hash, record, *began_at),
-            None => {
-                if is_stored {
-                    let shown = name.get(..SHOWN_BYTES).unwrap_or_default();
-                    platform
-                        .warn(&format!("keys: {shown}… in KV is not the record of a key, and opens nothing"));
-                }
-                keys.borrow_mut().learn_unknown(hash, *began_at);
-            }
+        let Some(StoredText { text, .. }) = stored else {
+            keys.borrow_mut().learn_unknown(hash, *began_at);
+            return true;
+        };
+        if let Some(record) = json_value::parse::<KeyRecord>(&text) {
+            platform.isolate().learn_key(hash, record, *began_at);
+        } else {
+            let shown = name.get(..SHOWN_BYTES).unwrap_or_default();
+            platform.warn(&format!("keys: {shown}… in KV is not the record of a key, and opens nothing"));
+            keys.borrow_mut().learn_unknown(hash, *began_at);
         }
         true
     }

@@ -68,6 +68,7 @@ mod metering;
 mod metrics;
 pub mod object_answer;
 pub mod object_link;
+mod object_note;
 pub mod object_reports;
 mod own_objects;
 mod owners;

@@ -8,48 +8,26 @@ use std::borrow::Cow;
 use std::pin::Pin;
 
 use super::committed::CommittedBody;
-use super::object_answer::{AskError, text_within};
-use super::object_reports::pool_of;
+use super::object_note::ask;
 use super::platform::Platform;
 use super::receive::Inbound;
-use super::timing::sleep;
 use crate::attempt::phase::PhaseLimits;
-use crate::entry::made_objects::{ListPage, MOST_NAMED, denies_deletion, ids_made, ids_of_request};
-use crate::limits::object_rows::{FORGET, KNOWN, NOTE};
+use crate::entry::made_objects::{ListPage, MOST_NAMED, ids_of_request};
+use crate::limits::object_rows::KNOWN;
 use crate::request::query;
 use crate::request::stored_object::is_id;
 use crate::routes::graph::Commit;
-use crate::scan::json_value;
 use crate::vocabulary::client_error::ClientError;
 use crate::vocabulary::operation::Operation;
 use crate::vocabulary::sorted;
-use crate::vocabulary::time::{Instant, Millis};
+use crate::vocabulary::time::Instant;
 
-/// How long the object of a client may take to answer.
-const ANSWER_MS: Millis = Millis::new(2_000);
-/// How often and after how long a note that was not taken is repeated.
-const NOTES: u32 = 5;
-const NOTE_AGAIN_MS: Millis = Millis::new(2_000);
 /// The most pages of the provider that one list reads, until it has an object of the client.
 const MOST_PAGES: u32 = 20;
 /// The objects of a page after the first one: as many as every list of OpenAI's API can have.
 const WIDE_PAGE: usize = 100;
 /// So much of a text that is no id is shown in an error, in characters.
 const MOST_SHOWN: usize = 128;
-
-/// What is asked of the object of a client. Behind a pointer: few clients have one.
-type IdsAsked<'a> = Pin<Box<dyn Future<Output = Result<Vec<String>, AskError>> + 'a>>;
-
-#[inline(never)]
-fn ask<'a, P: Platform>(platform: &'a P, client: &str, path: &'a str, ids: &[String]) -> IdsAsked<'a> {
-    let object = format!("{}/objects:{client}", pool_of(platform));
-    let body = serde_json::to_string(ids).unwrap_or_default();
-    Box::pin(async move {
-        let asked = platform.ask_ledger(&object, path, body);
-        let text = text_within(platform, ANSWER_MS, asked).await?;
-        json_value::parse(&text).ok_or(AskError::Malformed(text))
-    })
-}
 
 /// The ids of a client's own objects. Behind a pointer, so that there is one copy of the code.
 type OwnIds<'a> = Pin<Box<dyn Future<Output = Result<Vec<String>, ClientError>> + 'a>>;
@@ -112,7 +90,8 @@ pub(super) async fn check<P: Platform>(platform: &P, inbound: &Inbound) -> Resul
     foreign.map_or(Ok(()), |id| Err(ClientError::NotOwnObject { id }))
 }
 
-fn is_list(inbound: &Inbound) -> bool {
+/// Whether the answer is a list of stored objects.
+pub(super) fn is_list(inbound: &Inbound) -> bool {
     let is_of_all = inbound.stored.as_ref().is_some_and(|stored| stored.id.is_none());
     is_of_all && inbound.facts.method == "GET"
 }
@@ -156,21 +135,14 @@ impl<'a> ListReading<'a> {
         if self.pages == 0 { of_first } else { of_first.of_next_call(now) }
     }
 
-    /// Narrows a list, or notes what the answer says that was made. Behind a pointer: few clients
-    /// have it.
+    /// Narrows a page of the list. Behind a pointer: few clients have it.
     pub(super) fn on_answer<'b, P: Platform>(
         &'b mut self,
         platform: &'b P,
         inbound: &'b Inbound,
         body: CommittedBody<P>,
     ) -> Pin<Box<dyn Future<Output = OwnAnswer<P>> + 'b>> {
-        Box::pin(async move {
-            if is_list(inbound) {
-                return self.narrowed(platform, inbound, body).await;
-            }
-            note_made(platform, inbound, body.first_bytes()).await;
-            Ok(Some(body))
-        })
+        Box::pin(self.narrowed(platform, inbound, body))
     }
 
     async fn narrowed<P: Platform>(
@@ -210,51 +182,4 @@ impl<'a> ListReading<'a> {
         page.shorten(stated.unwrap_or(usize::MAX).max(1));
         Ok(Some(CommittedBody::Whole { bytes: page.json(), is_in_call: false, usage }))
     }
-}
-
-/// Notes what an answer says that was made, or forgets what was deleted. The answer waits for that.
-async fn note_made<P: Platform>(platform: &P, inbound: &Inbound, answer: &[u8]) {
-    let (facts, stored) = (&inbound.facts, inbound.stored.as_ref());
-    let client = &facts.client;
-    if facts.method == "DELETE" {
-        let deleted = stored.and_then(|stored| stored.deleted_id()).filter(|_| !denies_deletion(answer));
-        if let Some(id) = deleted {
-            platform.isolate().made_objects.borrow_mut().forget(client, id);
-            tell(platform, client, FORGET, vec![id.to_owned()], true).await;
-        }
-        return;
-    }
-    // A model's answer is stored only if the client asks for it.
-    if !facts.has_side_effects {
-        return;
-    }
-    let ids = ids_made(facts.operation, facts.method == "POST", answer);
-    if ids.is_empty() {
-        return;
-    }
-    {
-        let mut made_objects = platform.isolate().made_objects.borrow_mut();
-        for id in &ids {
-            made_objects.learn(client, id);
-        }
-    }
-    tell(platform, client, NOTE, ids, stored.is_some()).await;
-}
-
-/// Notes at the object of a client what was made or deleted. What it does not take at once is sent
-/// again in the background. `waits`: the answer waits for it.
-async fn tell<P: Platform>(platform: &P, client: &str, path: &'static str, ids: Vec<String>, waits: bool) {
-    if waits && ask(platform, client, path, &ids).await.is_ok() {
-        return;
-    }
-    let (background, client) = (platform.clone(), client.to_owned());
-    platform.in_background(async move {
-        for _ in 0..NOTES {
-            if ask(&background, &client, path, &ids).await.is_ok() {
-                return;
-            }
-            sleep(&background, NOTE_AGAIN_MS).await;
-        }
-        background.warn(&format!("{path}: the object of {client} has not noted {}", ids.join(", ")));
-    });
 }

@@ -11,6 +11,7 @@ use super::committed::{AbortOnDrop, Committed, CommittedBody, Flow, OpenCall, RE
 use super::faulty_call;
 use super::first_bytes;
 use super::metering;
+use super::object_note::ObjectNote;
 use super::own_objects::{self, ListReading};
 use super::platform::{
     ByteReader, ByteStream, Clock, OutgoingBody, OutgoingRequest, Platform, PlatformCall, PlatformError,
@@ -131,10 +132,14 @@ pub async fn attempt<P: Platform>(
                 return Err(failure);
             }
         };
+        let mut note = None;
         if fault.is_none() {
             presented.on_accepted(dispatch, routes);
             platform.isolate().learn_owner(inbound, &dispatch.deployment, body.first_bytes());
-            if inbound.guard.sees_own_only {
+            if inbound.guard.sees_own_only && !own_objects::is_list(inbound) {
+                let flows = matches!(&body, CommittedBody::Flowing(flow) if flow.tail.is_some());
+                note = ObjectNote::of(platform, inbound, (body.first_bytes(), flows));
+            } else if inbound.guard.sees_own_only {
                 match list.on_answer(platform, inbound, body).await {
                     Ok(Some(own)) => body = own,
                     Ok(None) => continue,
@@ -143,7 +148,8 @@ pub async fn attempt<P: Platform>(
             }
         }
         let withheld = forwarding::not_returned(&headers);
-        return Ok(Committed { status, call: handle, withheld, upstream_ids, commit: dispatch.commit, body });
+        let commit = dispatch.commit;
+        return Ok(Committed { status, call: handle, withheld, upstream_ids, commit, body, note });
     }
 }
 

@@ -308,7 +308,7 @@ fn failure_of(error: &Value) -> Failure {
             error.insert("type".to_owned(), Value::Null);
         }
         let body = json!({ "error": error }).to_string().into_bytes();
-        ErrorResponse { status: 200, headers: Headers::default(), body }
+        Box::new(ErrorResponse { status: 200, headers: Headers::default(), body })
     });
     Failure { response, ..classify_event_error(error) }
 }

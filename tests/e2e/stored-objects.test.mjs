@@ -243,14 +243,20 @@ describe("a client that sees only what it has made", () => {
       { isolates: 2 },
     ));
 
-  test("continues only its own responses", () =>
-    withOwn(async (gateway) => {
-      const [app, web] = [sdk(gateway), sdk(gateway, WEB_KEY)];
-      const first = await app.responses.create({ model: "chat", input: "hi" });
-      const next = { model: "chat", input: "and now?", previous_response_id: first.id };
-      await missing(web.responses.create(next));
-      await missing(web.responses.retrieve(first.id));
-      assert.equal((await app.responses.create(next)).previous_response_id, first.id);
-      assert.equal((await app.responses.retrieve(first.id)).id, first.id);
-    }));
+  test("continues only its own responses, at once from every isolate", () =>
+    withOwn(
+      async (gateway) => {
+        const [app, web] = [sdk(gateway), sdk(gateway, WEB_KEY)];
+        for (const isolate of gateway.isolates) {
+          const first = await app.responses.create({ model: "chat", input: "hi" });
+          const next = { model: "chat", input: "and now?", previous_response_id: first.id };
+          await missing(web.responses.create(next));
+          await missing(web.responses.retrieve(first.id));
+          const elsewhere = sdk(isolate);
+          assert.equal((await elsewhere.responses.create(next)).previous_response_id, first.id);
+          assert.equal((await elsewhere.responses.retrieve(first.id)).id, first.id);
+        }
+      },
+      { isolates: 2 },
+    ));
 });

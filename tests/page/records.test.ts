@@ -80,6 +80,10 @@ test("failures of the client, of the gateway and of all deployments are distingu
   const left = record([{ deployment: "a", outcome: "abandoned", at_ms: 0, ms: 50 }], { outcome: "client_left", status: 499 });
   assert.equal(summaryOf(left).text, "The client left before an answer");
   assert.equal(deedOf(left.attempts[0]!, left), "was asked when the client left");
+  const ended = record([{ deployment: "a", outcome: "abandoned", at_ms: 0, ms: 50 }], { outcome: "objects_unavailable", status: 503 });
+  assert.equal(summaryOf(ended).text, "Refused by the gateway: objects_unavailable");
+  assert.equal(deedOf(ended.attempts[0]!, ended), "was asked when the gateway itself ended the request");
+  assert.equal(clientGot(ended), "503 with the error objects_unavailable.");
   const broken = record([served("a", 0, 5)], { outcome: "truncated", reason: "idle", stream: true });
   assert.equal(summaryOf(broken).text, "The answer of a broke off");
   assert.equal(clientGot(broken), "200, and then an error in the stream: truncated (idle).");

@@ -179,6 +179,61 @@ fn streamed_and_stored_answers_of_models_belong_to_who_asked_for_them() {
 }
 
 #[test]
+fn whoever_has_a_whole_answer_reaches_its_object_from_every_isolate() {
+    let mut bench = started();
+    bench.ledgers().takes.set(ms(300));
+    let chat = r#"{"model":"m","messages":[],"store":true}"#;
+    let completion = json!({ "id": "chatcmpl-1", "choices": [{ "message": { "content": "x" }, "finish_reason": "stop" }] });
+    for (path, body, answer, made) in [
+        ("/v1/files", "{}", json!({ "id": "file-1" }), "/v1/files/file-1"),
+        ("/v1/responses", r#"{"model":"m","input":"hi"}"#, json!({ "id": "resp_1" }), "/v1/responses/resp_1"),
+        ("/v1/chat/completions", chat, completion, "/v1/chat/completions/chatcmpl-1"),
+    ] {
+        bench.new_isolate();
+        bench.script([Script::json(200, &answer.to_string())]);
+        let sent_at = bench.now();
+        assert_eq!(bench.request_until("POST", path, body, Millis::MAX).unwrap().status, 200, "{path}");
+        let took = bench.now() - sent_at;
+        assert!((ms(310)..ms(360)).contains(&took), "{path} {took}");
+        let times = bench.health()[0].latency_ms;
+        assert!(times.is_none_or(|latency| latency < 20.0), "{path}: the wait is no time of the deployment");
+        bench.new_isolate();
+        assert_eq!(get(&mut bench, "sk-app", made), 200, "{path}");
+        bench.finish();
+    }
+    // Its client has the id of a stream before it ends, and what is not stored is not noted.
+    let created = "data: {\"type\":\"response.created\",\"response\":{\"id\":\"resp_2\"}}\n\n\
+        data: {\"type\":\"response.completed\",\"response\":{\"id\":\"resp_2\"}}\n\n";
+    let stream = r#"{"model":"m","input":"hi","stream":true}"#;
+    let unstored = r#"{"model":"m","input":"hi","store":false}"#;
+    let steps = vec![Step::Bytes(created.into()), Step::Pause(ms(100))];
+    for (body, script) in
+        [(stream, Script::events(steps)), (unstored, Script::json(200, r#"{"id":"resp_3"}"#))]
+    {
+        bench.script([script]);
+        let sent_at = bench.now();
+        assert_eq!(bench.request_until("POST", "/v1/responses", body, Millis::MAX).unwrap().status, 200);
+        assert!(bench.now() - sent_at < ms(200), "{body}");
+        bench.finish();
+    }
+    bench.new_isolate();
+    let path = |id| format!("/v1/responses/{id}");
+    assert_eq!(["resp_2", "resp_3"].map(|id| get(&mut bench, "sk-app", &path(id))), [200, 404]);
+}
+
+#[test]
+fn what_was_made_is_noted_also_if_its_client_leaves() {
+    let mut bench = started();
+    bench.ledgers().takes.set(ms(300));
+    bench.script([Script::json(200, r#"{"id":"resp_1"}"#)]);
+    let answer = bench.request_until("POST", "/v1/responses", r#"{"model":"m","input":"hi"}"#, ms(100));
+    assert!(answer.is_none(), "it waits for the note");
+    bench.finish();
+    bench.new_isolate();
+    assert_eq!(get(&mut bench, "sk-app", "/v1/responses/resp_1"), 200);
+}
+
+#[test]
 fn nobody_becomes_the_maker_of_an_object_by_writing_its_id() {
     let mut bench = started();
     make(&mut bench, "/v1/files", &json!({ "id": "file-1" }));

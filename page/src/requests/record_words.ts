@@ -29,6 +29,11 @@ export function isErrorClass(name: string): boolean {
   return name in DEEDS;
 }
 
+/** Whether the gateway itself has ended the request, perhaps while a deployment was asked. */
+function isRefused(record: RequestRecord): boolean {
+  return isFailure(record) && record.outcome !== "client_left" && (record.attempts.at(-1)?.outcome ?? "abandoned") === "abandoned";
+}
+
 /** One line about the request, and how bad it was for the client. */
 export function summaryOf(record: RequestRecord): { tone: Tone; text: string } {
   const serving = servingAttempt(record);
@@ -44,7 +49,7 @@ export function summaryOf(record: RequestRecord): { tone: Tone; text: string } {
     if (!record.fallback && again) return { tone: "warn", text: `Served by ${serving.deployment}, asked again after a failure` };
     return { tone: "warn", text: `Served by ${serving.deployment}, after ${names} failed` };
   }
-  if (record.attempts.length === 0) return { tone: "bad", text: `Refused by the gateway: ${record.outcome}` };
+  if (isRefused(record)) return { tone: "bad", text: `Refused by the gateway: ${record.outcome}` };
   if (serving) return { tone: "bad", text: `The answer of ${serving.deployment} broke off` };
   if (failed.length === 0) return { tone: "bad", text: `Failed: ${record.outcome}` };
   return { tone: "bad", text: `Failed: ${names} did not serve it` };
@@ -55,7 +60,8 @@ export function deedOf(attempt: RecordedAttempt, record: RequestRecord): string 
   if (attempt.drill && attempt.outcome !== "ok") return `did not get it: a drill answered instead (${attempt.outcome})`;
   if (attempt.outcome === "ok") return record.outcome === "ok" ? "served the client" : "began to serve the client";
   if (attempt.outcome === "abandoned") {
-    return servingAttempt(record) ? "was not needed: another attempt answered first" : "was asked when the client left";
+    if (servingAttempt(record)) return "was not needed: another attempt answered first";
+    return isRefused(record) ? "was asked when the gateway itself ended the request" : "was asked when the client left";
   }
   return DEEDS[attempt.outcome] ?? `ended with ${attempt.outcome}`;
 }
@@ -99,7 +105,7 @@ export function clientGot(record: RequestRecord): string {
     const end = record.stream ? "an error in the stream" : "the end of the connection";
     return `${record.status}, and then ${end}: ${record.outcome}${because}.`;
   }
-  if (record.attempts.length === 0) return `${record.status} with the error ${record.outcome}.`;
+  if (isRefused(record)) return `${record.status} with the error ${record.outcome}.`;
   return `${record.status} with the error of the failures: ${record.outcome}${because}.`;
 }
 

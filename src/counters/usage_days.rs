@@ -25,7 +25,7 @@ use crate::vocabulary::time::{Instant, Millis};
 
 /// For how many days it is known what was used, with the one that runs. The longest month has as
 /// many, and some days to look at it.
-pub const DAYS_KEPT: u64 = 35;
+pub const MOST_DAYS: u64 = 35;
 
 const DAY_MS: Millis = Millis::new(86_400_000);
 /// The names of rows have five digits, so that their order is that of days. This is in 2243.
@@ -121,14 +121,14 @@ impl UsedBy {
 pub struct DaysAsked {
     /// By what.
     pub by: UsedBy,
-    /// For how many days, with the one that runs: 1 to [`DAYS_KEPT`].
+    /// For how many days, with the one that runs: 1 to [`MOST_DAYS`].
     pub days: u64,
 }
 
 impl DaysAsked {
     /// What these texts ask for.
     pub fn parse(by: &str, days: &str) -> Option<Self> {
-        let days = days.parse().ok().filter(|days| (1..=DAYS_KEPT).contains(days))?;
+        let days = days.parse().ok().filter(|days| (1..=MOST_DAYS).contains(days))?;
         Some(Self { by: UsedBy::parse(by)?, days })
     }
 
@@ -169,7 +169,7 @@ impl DaysAsked {
             }
         }
         // Nothing was counted on days without a start, if there is an earlier one.
-        for age in self.days..DAYS_KEPT {
+        for age in self.days..MOST_DAYS {
             if known < text.len() && start(&last.before(age).row())?.is_some() {
                 known = text.len();
             }

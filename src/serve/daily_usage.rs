@@ -4,7 +4,7 @@
 use super::client_reply::OwnText;
 use super::platform::Platform;
 use super::receive::Arrival;
-use crate::counters::usage_days::{DAYS_KEPT, DaysAsked};
+use crate::counters::usage_days::{DaysAsked, MOST_DAYS};
 use crate::health::shard::shard_store::DAYS;
 use crate::request::query;
 use crate::vocabulary::client_error::ClientError;
@@ -16,7 +16,7 @@ pub(super) async fn answer<P: Platform>(platform: &P, arrival: &Arrival) -> Resu
     let (by, days) = (parameter("by", "client"), parameter("days", "7"));
     if DaysAsked::parse(by, days).is_none() {
         return Err(ClientError::InvalidJson(format!(
-            "The parameter `by` is client, model or deployment, and `days` a number from 1 to {DAYS_KEPT}, such as \
+            "The parameter `by` is client, model or deployment, and `days` a number from 1 to {MOST_DAYS}, such as \
              by=model&days=7."
         )));
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use serde_json::Value;
-use switchyard::counters::usage_days::DAYS_KEPT;
+use switchyard::counters::usage_days::MOST_DAYS;
 use switchyard::counters::{CounterBatch, Counters, Family, FinishedAttempt, FinishedRequest};
 use switchyard::health::shard::shard_store::StoredShard;
 use switchyard::health::wire::{HealthReport, VERSION};
@@ -65,7 +65,7 @@ impl Hub {
 
     /// The tokens of each day that has some.
     fn days(&self, now: Instant) -> BTreeMap<String, u64> {
-        let found = self.asked(&format!("days/client/{DAYS_KEPT}"), now);
+        let found = self.asked(&format!("days/client/{MOST_DAYS}"), now);
         let days = found["days"].as_array().unwrap().iter();
         let tokens = |day: &Value| day["rows"][0]["input_tokens"].as_u64();
         days.filter_map(|day| Some((day["day"].as_str().unwrap().to_owned(), tokens(day)?))).collect()
@@ -131,9 +131,9 @@ fn days_beyond_those_that_are_kept_are_removed() {
         assert!(hub.report(1, day + 1, 10, START + ms(day * DAY_MS)));
     }
     let rows = hub.rows_of_days();
-    assert_eq!((rows.len() as u64, rows[0].as_str()), (DAYS_KEPT, "day/20812"));
+    assert_eq!((rows.len() as u64, rows[0].as_str()), (MOST_DAYS, "day/20812"));
     let found = hub.days(START + ms(59 * DAY_MS));
-    assert_eq!(found.len() as u64, DAYS_KEPT);
+    assert_eq!(found.len() as u64, MOST_DAYS);
     assert!(found.values().all(|tokens| *tokens == 10));
 }
 

@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
+import { setTimeout } from "node:timers/promises";
 import { root } from "../../scripts/setup.mjs";
 import { eventually } from "../e2e/isolates.mjs";
 import { assertAccessible, assertNoSidewaysScroll, withPage } from "./browser.mjs";
@@ -37,6 +38,13 @@ const usageToday = async (gateway) => {
   const { days } = await (await gateway.fetch("/admin/api/usage/days?days=1", { headers: ADMIN })).json();
   return days[0].rows;
 };
+/** Waits for the next day, in UTC, if it is about to begin: a test that is about one day. */
+async function awaitSteadyDay() {
+  const dayMs = 86_400_000;
+  const leftMs = dayMs - (Date.now() % dayMs);
+  if (leftMs < 60_000) await setTimeout(leftMs + 1_000);
+}
+
 const limitsOf = (page) => page.locator(".usage-limits").getByRole("listitem").allInnerTexts();
 
 describe("the view Usage", () => {
@@ -87,7 +95,8 @@ describe("the view Usage", () => {
     });
   });
 
-  test("shows what was used today, by the same grouping, and whence longer times come", async () => {
+  test("shows what was used today, by the same grouping, and whence longer times come", { timeout: 150_000 }, async () => {
+    await awaitSteadyDay();
     await withPage({ path: "#/usage" }, async ({ page, gateway }) => {
       const days = page.getByRole("region", { name: "By day", exact: true });
       await days.getByText("Nothing was used on this day.").waitFor();

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use serde_json::{Value, json};
-use switchyard::counters::usage_days::DAYS_KEPT;
+use switchyard::counters::usage_days::MOST_DAYS;
 
 use crate::gateway_client::{GatewayArguments, GatewayClient};
 use crate::gateway_error::{GatewayError, finished};
@@ -31,7 +31,7 @@ pub struct UsageArguments {
     by: String,
     /// How many days, with the one that runs: at most 35.
     #[arg(long, value_name = "NUMBER", default_value_t = 7,
-        value_parser = clap::value_parser!(u64).range(1..=DAYS_KEPT))]
+        value_parser = clap::value_parser!(u64).range(1..=MOST_DAYS))]
     days: u64,
     /// Print one JSON object: `usage` and `limits`, as the admin API answers.
     #[arg(long)]

@@ -10,7 +10,7 @@ use std::cell::{Cell, RefCell};
 
 use super::object_requests::ObjectAnswer;
 use super::{SavedDeployment, Shard, ShardHead};
-use crate::counters::usage_days::{DAYS_KEPT, DaysAsked, UsageDay};
+use crate::counters::usage_days::{DaysAsked, MOST_DAYS, UsageDay};
 use crate::counters::{CounterLedger, CounterRow};
 use crate::vocabulary::rng::Rng;
 use crate::vocabulary::time::{Instant, Millis};
@@ -208,7 +208,7 @@ impl<S: ShardStorage> StoredShard<S> {
         self.save(shard, now)?;
         if self.latest_day()?.is_none_or(|latest| latest < today) {
             self.storage.save_counters(&[today.start(shard.counters().gathered())])?;
-            self.storage.remove_days_before(&today.before(DAYS_KEPT - 1).row())?;
+            self.storage.remove_days_before(&today.before(MOST_DAYS - 1).row())?;
         }
         self.day.set(Some(today));
         Ok(())

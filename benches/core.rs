@@ -11,6 +11,9 @@ use divan::{Bencher, black_box};
 use serde_json::json;
 use switchyard::attempt::classify::{UnclassifiedResponse, classify};
 use switchyard::attempt::success::{Success, fault_behind_success};
+use switchyard::limits::isolate_limits::{Claim, IsolateLimits, Reserving};
+use switchyard::limits::limit_ledger::LimitLedger;
+use switchyard::limits::stored_ledger::{REPORT, StoredLedger};
 use switchyard::request::excerpt::Excerpt;
 use switchyard::request::json_body::{Edit, Peek, edit};
 use switchyard::routes::graph::{Commit, Params};
@@ -20,10 +23,15 @@ use switchyard::stream::tail::Tail;
 use switchyard::stream::usage_filter::UsageFilter;
 use switchyard::usage::reported::Reported;
 use switchyard::vocabulary::headers::Headers;
+use switchyard::vocabulary::limit::{LimitRate, LimitUnit, Period};
 use switchyard::vocabulary::operation::Operation;
-use switchyard::vocabulary::time::Instant;
+use switchyard::vocabulary::time::{Instant, Millis};
 use way::Way;
 
+use ledger_rows::LedgerRows;
+
+#[path = "../tests/ledger_rows/mod.rs"]
+mod ledger_rows;
 mod way;
 
 fn main() {
@@ -231,4 +239,53 @@ fn filter_a_thousand_chunks(bencher: Bencher) {
         }
         filter.end()
     });
+}
+
+/// A report of an isolate to the ledger of a limit that so many isolates share, as its object
+/// answers it.
+#[divan::bench(args = [100, 1_000, 10_000])]
+fn report_to_a_shared_ledger(bencher: Bencher, isolates: u64) {
+    let ledger = StoredLedger::new(LedgerRows::default());
+    let rate = json!({ "unit": "requests", "amount": 1_000_000_000, "per": "day" });
+    let mut now = Instant::from_epoch_ms(1_800_000_000_000);
+    let count = usize::try_from(isolates).unwrap();
+    let mut numbers = vec![0_u64; count];
+    let mut report = |isolate: usize| {
+        now += Millis::new(10);
+        let last = numbers[isolate];
+        numbers[isolate] += 1;
+        let report = json!({
+            "holder": format!("{:x}", isolate + 1),
+            "leases": if last == 0 { json!([]) } else { json!([{ "meter": "m", "number": last, "used": 9, "is_done": true }]) },
+            "wishes": [{ "meter": "m", "rate": rate, "number": last + 1, "need": 0, "wanted": 10 }],
+        });
+        ledger.answer(REPORT, &report.to_string(), now)
+    };
+    for isolate in 0..count * 2 {
+        let Ok(_) = report(isolate % count);
+    }
+    let mut isolate = 0;
+    bencher.bench_local(|| {
+        isolate = (isolate + 1) % count;
+        report(isolate)
+    });
+}
+
+/// Whether a request sends a report after it has reserved, in an isolate with so many meters: a
+/// limit that is counted for each user has one for each.
+#[divan::bench(args = [1, 100, 1_000, 10_000])]
+fn whether_a_report_is_due(bencher: Bencher, meters: u64) {
+    let now = Instant::from_epoch_ms(1_800_000_000_000);
+    let rate = LimitRate { unit: LimitUnit::Requests, amount: 1_000, per: Some(Period::Day) };
+    let claims = |meter: u64| [Claim { meter: format!("requests/day/user={meter}").into(), rate, amount: 1 }];
+    let (mut limits, mut ledger) = (IsolateLimits::new(1), LimitLedger::default());
+    for meter in 0..meters {
+        let claims = claims(meter);
+        while !matches!(limits.reserve(&claims, now), Reserving::Reserved(_)) {
+            let answer = ledger.on_report(&limits.report(now), now).unwrap();
+            limits.on_answer(&answer, now);
+        }
+    }
+    let claims = claims(0);
+    bencher.bench_local(|| black_box(&mut limits).is_due(&claims, now + Millis::new(7_000), now));
 }

@@ -20,6 +20,9 @@ const REFUSAL_MS: Millis = Millis::new(250);
 
 /// A lease of which nothing was reserved for this long is given back.
 const UNUSED_MS: Millis = Millis::new(5_000);
+/// How often, at most, requests look for such leases. An isolate may have one for each of thousands
+/// of users, and then some is always unused.
+const LOOK_MS: Millis = Millis::new(1_000);
 
 /// What a request takes from one limit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,6 +74,8 @@ pub struct IsolateLimits {
     holder: u64,
     number: u64,
     meters: BoxedMap<String, HeldMeter>,
+    /// When to look for leases that nobody uses.
+    looks_at: Instant,
 }
 
 #[derive(Debug)]
@@ -186,6 +191,11 @@ impl HeldMeter {
         self.need > self.rest(now) || self.rest(now) < self.expected() / 2
     }
 
+    /// Whether the ledger must hear of it: it has leases, or used something without one.
+    fn is_held(&self) -> bool {
+        !self.leases.is_empty() || !self.debts.is_empty()
+    }
+
     fn is_unused(&self, now: Instant) -> bool {
         now - self.used_at >= UNUSED_MS && self.need == 0
     }
@@ -298,7 +308,7 @@ impl IsolateLimits {
 
     /// Whether nothing is held and nothing is owed, so that no report is needed.
     pub fn is_idle(&self) -> bool {
-        self.meters.values().all(|meter| meter.leases.is_empty() && meter.debts.is_empty())
+        !self.meters.values().any(|meter| meter.is_held())
     }
 
     /// What is left of a limit. `None` if the ledger has said nothing about it yet.
@@ -329,18 +339,26 @@ impl IsolateLimits {
         Some(LimitView { remaining, reset_ms })
     }
 
-    /// Whether there is something to tell or to ask before a request has to wait. `next_at` is when
-    /// the ledger expects the next report.
-    pub fn is_due(&self, next_at: Instant, now: Instant) -> bool {
-        self.meters.values().any(|meter| {
-            let is_held = !meter.leases.is_empty() || !meter.debts.is_empty();
-            (is_held && (now >= next_at || meter.is_unused(now)))
-                || (meter.asked.is_none() && !meter.is_unused(now) && meter.is_low(now))
-        })
+    /// Whether a request that has these claims should have a report sent: a lease of theirs runs
+    /// low, the ledger expects a report since `next_at`, or a lease that nobody uses can return.
+    pub fn is_due(&mut self, claims: &[Claim], next_at: Instant, now: Instant) -> bool {
+        let of_claims = claims.iter().filter_map(|claim| self.meters.get(&*claim.meter));
+        if of_claims.into_iter().any(|meter| meter.asked.is_none() && meter.is_low(now)) {
+            return true;
+        }
+        if now >= next_at {
+            return self.meters.values().any(|meter| meter.is_held());
+        }
+        if now < self.looks_at {
+            return false;
+        }
+        self.looks_at = now + LOOK_MS;
+        self.meters.values().any(|meter| meter.is_held() && meter.is_unused(now))
     }
 
-    /// What to tell the ledger, and what to ask it for.
+    /// What to report to the ledger, and what to ask it for.
     pub fn report(&mut self, now: Instant) -> LimitReport {
+        self.looks_at = now + LOOK_MS;
         let mut report = LimitReport { holder: format!("{:x}", self.holder), ..LimitReport::default() };
         for (name, meter) in &mut self.meters {
             let passed_ms = (now - meter.since).get();
@@ -444,10 +462,7 @@ impl IsolateLimits {
 
     /// Forgets meters without leases.
     fn forget(&mut self, now: Instant) {
-        let is_needed = |meter: &HeldMeter| {
-            let is_held = !meter.leases.is_empty() || !meter.debts.is_empty();
-            is_held || meter.asked.is_some() || !meter.is_unused(now)
-        };
+        let is_needed = |meter: &HeldMeter| meter.is_held() || meter.asked.is_some() || !meter.is_unused(now);
         let unneeded = self.meters.iter().filter(|(_, meter)| !is_needed(meter));
         let unneeded: Vec<String> = unneeded.map(|(name, _)| name.clone()).collect();
         for name in &unneeded {

@@ -67,7 +67,7 @@ pub enum RowKind {
     KeyUse,
     /// The last message of an isolate about the use of keys.
     KeyReporter,
-    /// The one row of the [pace](super::key_pace::KeyPace) of these messages.
+    /// The one row of the pace of these messages (`key_pace`).
     KeyPace,
     /// A key whose record must be written to the store.
     KeyUnwritten,

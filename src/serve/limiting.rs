@@ -158,7 +158,7 @@ async fn reserve<P: Platform>(
         let now = platform.now();
         let (reserving, is_failed, is_due) = isolate.with_ledger(platform, ledger, |link| {
             let reserving = link.limits.reserve(claims, now);
-            (reserving, link.failed_at.is_some(), link.limits.is_due(link.next_at, now))
+            (reserving, link.failed_at.is_some(), link.limits.is_due(claims, link.next_at, now))
         });
         match reserving {
             Reserving::Reserved(reservation) => {

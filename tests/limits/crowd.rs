@@ -51,15 +51,19 @@ impl Crowd {
         *next_at = self.now + answer.next_ms;
     }
 
+    fn claims(&self) -> [Claim; 1] {
+        [Claim { meter: "m".into(), rate: self.rate, amount: 1 }]
+    }
+
     fn request(&mut self, isolate: usize) {
-        let claims = [Claim { meter: "m".into(), rate: self.rate, amount: 1 }];
+        let claims = self.claims();
         for turn in 0..3 {
             let (limits, next_at) = &mut self.isolates[isolate];
             match limits.reserve(&claims, self.now) {
                 Reserving::Reserved(reservation) => {
                     limits.settle(&claims, &reservation, |_| 1, self.now);
                     self.shown.served += 1;
-                    if limits.is_due(*next_at, self.now) {
+                    if limits.is_due(&claims, *next_at, self.now) {
                         self.report(isolate);
                     }
                     return;
@@ -94,8 +98,9 @@ impl Crowd {
             }
             self.now += Millis::new(STEP_MS);
             for isolate in 0..self.isolates.len() {
-                let (limits, next_at) = &self.isolates[isolate];
-                if limits.is_due(*next_at, self.now) {
+                let claims = self.claims();
+                let (limits, next_at) = &mut self.isolates[isolate];
+                if limits.is_due(&claims, *next_at, self.now) {
                     self.report(isolate);
                 }
             }

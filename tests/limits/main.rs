@@ -4,6 +4,7 @@
 mod crowd;
 #[path = "../ledger_rows/mod.rs"]
 mod ledger_rows;
+mod many_users;
 mod meters;
 mod objects;
 mod shared_limits;

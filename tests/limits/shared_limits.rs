@@ -116,7 +116,8 @@ impl World {
     fn tick(&mut self, ms: u64) {
         self.now += Millis::new(ms);
         for isolate in 0..self.isolates.len() {
-            if self.isolates[isolate].limits.is_due(self.isolates[isolate].next_at, self.now) {
+            let (claims, next_at) = (self.claim(1), self.isolates[isolate].next_at);
+            if self.isolates[isolate].limits.is_due(&claims, next_at, self.now) {
                 self.exchange(isolate, 1);
             }
         }

@@ -8,7 +8,7 @@ import { main, root, say } from "./setup.mjs";
 import { builtWorker } from "./worker.mjs";
 
 // What the parts weigh, and why it is no longer 700 KiB: docs/benchmarks.md, "What the Wasm weighs".
-const BUDGET = 845 * 1024;
+const BUDGET = 825 * 1024;
 
 main(async () => {
   const name = builtWorker().files.find((file) => file.endsWith(".wasm"));

@@ -5,7 +5,8 @@
 //! nothing for the sake of days, no batch is on two days or on none, and the days add up to the
 //! growth of the totals, whatever is repeated, lost or evicted.
 //!
-//! A batch is on the day on which it reaches the hub, up to 20 seconds after its requests.
+//! A batch is on the day on which it reaches the hub: usually up to 20 seconds after its requests,
+//! later while the hub or the object of the region does not answer.
 //!
 //! Invariants:
 //! - Days begin in their order. If the clock steps back, the day that has begun goes on.
@@ -23,8 +24,8 @@ use super::usage_cells;
 use crate::scan::json_value::{self, json};
 use crate::vocabulary::time::{Instant, Millis};
 
-/// For how many days it is known what was used, with the one that runs. The longest month has as
-/// many, and some days to look at it.
+/// For how many days it is known what was used, including today: the longest month, and four
+/// days to look at it.
 pub const MOST_DAYS: u64 = 35;
 
 const DAY_MS: Millis = Millis::new(86_400_000);
@@ -121,7 +122,7 @@ impl UsedBy {
 pub struct DaysAsked {
     /// By what.
     pub by: UsedBy,
-    /// For how many days, with the one that runs: 1 to [`MOST_DAYS`].
+    /// For how many days, including today: 1 to [`MOST_DAYS`].
     pub days: u64,
 }
 

@@ -16,10 +16,11 @@ addEventListener("error", ({ error }) => {
   handled.add(error);
   const failing = [...inFlight];
   inFlight.clear();
-  for (const fail of failing) fail(error);
+  for (const { reject } of failing) reject(error);
   // Any call gets a new instance. It is made at once: until then, callbacks of the old instance would
   // run in the memory of the new one.
   Worker.prototype.start();
+  for (const { onLost } of failing) onLost?.();
 });
 
 // A trap in a callback of the `worker` crate is a rejection that nobody handles.
@@ -28,21 +29,18 @@ addEventListener("unhandledrejection", ({ reason }) => {
 });
 
 /**
- * A promise with the result of `call`. When the Wasm traps, `onLost` is called and the promise is
- * rejected. A request that the runtime ends (its limit of CPU time) stays in the set until the next
+ * A promise with the result of `call`. When the Wasm traps, it is rejected, and `onLost` is called. A
+ * request that the runtime ends (its limit of CPU time) stays in the set until the next
  * trap.
  */
 function settling(call, onLost) {
   return new Promise((resolve, reject) => {
-    const fail = (error) => {
-      onLost?.();
-      reject(error);
-    };
+    const waiting = { reject, onLost };
     const ended = (settle) => (value) => {
-      inFlight.delete(fail);
+      inFlight.delete(waiting);
       settle(value);
     };
-    inFlight.add(fail);
+    inFlight.add(waiting);
     try {
       call().then(ended(resolve), ended(reject));
     } catch (error) {

@@ -11,14 +11,15 @@
 
 use crate::vocabulary::time::{Instant, Millis};
 
-/// The most keys of one message. It is as many as an isolate knows. Further ones are not counted.
+/// The most keys of one message. With so many, it is sent at once. Only while a message is on its
+/// way, further ones are not counted.
 const MOST_USES: usize = 4_096;
 /// A reporter has a new name each hour, so that the registry need not remember names for ever.
 pub const HOUR_MS: Millis = Millis::new(3_600_000);
 /// The part of a name that is random, in bits. The hour is before it.
 const RANDOM_BITS: u32 = 32;
 /// How long uses are gathered, at least, before they are reported to the registry.
-pub const TELL_AFTER_MS: Millis = Millis::new(10_000);
+pub const REPORT_AFTER_MS: Millis = Millis::new(10_000);
 /// How long work in the background waits. With the answer of the registry, that is less than the
 /// half minute that the platform allows.
 const WORK_MS: Millis = Millis::new(18_000);
@@ -29,7 +30,7 @@ const DEAD_AFTER_MS: Millis = Millis::new(30_000);
 
 /// What work in the background does next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KeyTelling {
+pub enum ReportStep {
     /// It waits until then.
     Wait(Instant),
     /// It sends the message that [`KeyUses::take`] returns.
@@ -86,7 +87,7 @@ pub struct KeyUses {
     next_at: Instant,
     next_ms: Millis,
     /// A message was sent that was not expected yet.
-    has_hurried: bool,
+    has_sent_early: bool,
 }
 
 /// The hour in the name of a reporter.
@@ -101,9 +102,11 @@ pub const fn first_of(hour: u64) -> u64 {
 
 impl KeyUses {
     /// The key of this number used something. Returns whether the caller has to begin
-    /// [work](Self::next_telling) in the background.
+    /// [work](Self::next_step) in the background.
     pub fn note(&mut self, key: u64, used: KeyUse, now: Instant) -> bool {
-        match self.uses.binary_search_by_key(&key, |(key, _)| *key) {
+        let found = self.uses.binary_search_by_key(&key, |(key, _)| *key);
+        let is_new = found.is_err();
+        match found {
             Ok(place) => {
                 if let Some((_, sum)) = self.uses.get_mut(place) {
                     sum.add(used);
@@ -114,49 +117,60 @@ impl KeyUses {
         }
         self.gathered_since.get_or_insert(now);
         let due_at = self.due_at();
-        let is_cared_for = self.latest_work.is_some_and(|began_at| {
-            let age = now - began_at;
-            age < WORK_AGAIN_MS || (age < DEAD_AFTER_MS && due_at <= began_at + WORK_MS)
-        });
-        if !is_cared_for {
+        // Work that has begun sleeps until the time that was expected then.
+        let has_filled = is_new && self.is_full();
+        let has_work_in_time = !has_filled
+            && self.latest_work.is_some_and(|began_at| {
+                let age = now - began_at;
+                age < WORK_AGAIN_MS || (age < DEAD_AFTER_MS && due_at <= began_at + WORK_MS)
+            });
+        if !has_work_in_time {
             self.latest_work = Some(now);
         }
-        !is_cared_for
+        !has_work_in_time
     }
 
-    /// When the next message is expected.
+    /// Whether the next message has no room for further keys.
+    fn is_full(&self) -> bool {
+        self.sent.is_none() && self.uses.len() >= MOST_USES
+    }
+
+    /// When the next message goes.
     fn due_at(&self) -> Instant {
-        self.next_at.max(self.gathered_since.map_or(Instant::EPOCH, |since| since + TELL_AFTER_MS))
+        if self.is_full() {
+            return Instant::EPOCH;
+        }
+        self.next_at.max(self.gathered_since.map_or(Instant::EPOCH, |since| since + REPORT_AFTER_MS))
     }
 
     /// What the work does now that began at this time.
-    pub fn next_telling(&mut self, began_at: Instant, now: Instant) -> KeyTelling {
+    pub fn next_step(&mut self, began_at: Instant, now: Instant) -> ReportStep {
         let (due_at, ends_at) = (self.due_at(), began_at + WORK_MS);
         let is_latest = self.latest_work == Some(began_at);
         let has_rest = self.sent.is_some() || !self.uses.is_empty();
         if has_rest {
             if now < due_at.min(ends_at) {
-                return KeyTelling::Wait(due_at.min(ends_at));
+                return ReportStep::Wait(due_at.min(ends_at));
             }
             if now >= due_at {
-                return KeyTelling::Send;
+                return ReportStep::Send;
             }
         }
         if is_latest {
             self.latest_work = None;
-            if has_rest && !std::mem::replace(&mut self.has_hurried, true) {
-                return KeyTelling::Send;
+            if has_rest && !std::mem::replace(&mut self.has_sent_early, true) {
+                return ReportStep::Send;
             }
         }
-        KeyTelling::End
+        ReportStep::End
     }
 
     /// The next message. `random`: for the name of the reporter.
     pub fn take(&mut self, random: u64, now: Instant) -> Option<UsesMessage> {
         if now >= self.next_at {
-            self.has_hurried = false;
+            self.has_sent_early = false;
         }
-        self.next_at = now + self.next_ms.max(TELL_AFTER_MS);
+        self.next_at = now + self.next_ms.max(REPORT_AFTER_MS);
         let hour = now.period(HOUR_MS);
         // The registry does not know the number of an older one, and would not count it.
         self.sent = self.sent.take().filter(|sent| hour_of(sent.reporter) + 1 >= hour);
@@ -177,7 +191,7 @@ impl KeyUses {
         if self.sent.as_ref() == Some(message) {
             self.sent = None;
         }
-        self.next_ms = next_ms.max(TELL_AFTER_MS);
+        self.next_ms = next_ms.max(REPORT_AFTER_MS);
         self.next_at = now + self.next_ms;
     }
 }
@@ -195,12 +209,12 @@ mod tests {
     }
 
     #[test]
-    fn one_message_at_a_time_tells_of_a_bounded_number_of_keys() {
+    fn one_message_at_a_time_has_a_bounded_number_of_keys_and_goes_at_once_when_it_is_full() {
         let mut uses = KeyUses::default();
         assert!(uses.note(0, ONE, START));
-        for key in 0..5_000 {
-            assert!(!uses.note(key, ONE, START), "somebody sends it already");
-        }
+        let begun: Vec<u64> = (0..5_000).filter(|key| uses.note(*key, ONE, START)).collect();
+        assert_eq!(begun, [MOST_USES as u64 - 1], "work waits already, and now there is no more room");
+        assert_eq!(uses.next_step(START, START), ReportStep::Send);
         let message = uses.take(7, START).unwrap();
         assert_eq!((message.number, message.uses.len(), requests(&message)[0]), (1, MOST_USES, (0, 2)));
         assert!(!uses.note(0, ONE, START), "the work goes on");
@@ -218,11 +232,11 @@ mod tests {
     /// An isolate that has to wait for this long, a moment ago.
     fn waiting(next_ms: Millis) -> KeyUses {
         let mut uses = KeyUses::default();
-        assert!(uses.note(1, ONE, START - TELL_AFTER_MS));
-        assert_eq!(uses.next_telling(START - TELL_AFTER_MS, START), KeyTelling::Send);
+        assert!(uses.note(1, ONE, START - REPORT_AFTER_MS));
+        assert_eq!(uses.next_step(START - REPORT_AFTER_MS, START), ReportStep::Send);
         let message = uses.take(7, START).unwrap();
         uses.on_counted(&message, next_ms, START);
-        assert_eq!(uses.next_telling(START - TELL_AFTER_MS, START), KeyTelling::End);
+        assert_eq!(uses.next_step(START - REPORT_AFTER_MS, START), ReportStep::End);
         uses
     }
 
@@ -235,15 +249,15 @@ mod tests {
                 works.push(now);
             }
             assert!(works.len() <= 3, "few at once");
-            works.retain(|began_at| match uses.next_telling(*began_at, now) {
-                KeyTelling::Wait(_) => true,
-                KeyTelling::Send => {
+            works.retain(|began_at| match uses.next_step(*began_at, now) {
+                ReportStep::Wait(_) => true,
+                ReportStep::Send => {
                     let message = uses.take(7, now).unwrap();
                     uses.on_counted(&message, ms(60_000), now);
                     sent.push((second, requests(&message)));
                     true
                 }
-                KeyTelling::End => false,
+                ReportStep::End => false,
             });
         }
         assert_eq!(sent, [(60, vec![(1, 61)]), (120, vec![(1, 60)]), (180, vec![(1, 60)])]);
@@ -254,17 +268,17 @@ mod tests {
         let mut uses = waiting(ms(60_000));
         let [first, second] = [START + ms(5_000), START + ms(30_000)];
         assert!(uses.note(1, ONE, first));
-        assert_eq!(uses.next_telling(first, first), KeyTelling::Wait(first + WORK_MS));
-        assert_eq!(uses.next_telling(first, first + WORK_MS), KeyTelling::Send);
+        assert_eq!(uses.next_step(first, first), ReportStep::Wait(first + WORK_MS));
+        assert_eq!(uses.next_step(first, first + WORK_MS), ReportStep::Send);
         let message = uses.take(7, first + WORK_MS).unwrap();
         uses.on_counted(&message, ms(60_000), first + WORK_MS);
-        assert_eq!(uses.next_telling(first, first + WORK_MS), KeyTelling::End);
+        assert_eq!(uses.next_step(first, first + WORK_MS), ReportStep::End);
         // A request each half minute is no reason for a message each half minute.
         assert!(uses.note(1, ONE, second));
-        assert_eq!(uses.next_telling(second, second + WORK_MS), KeyTelling::End);
+        assert_eq!(uses.next_step(second, second + WORK_MS), ReportStep::End);
         let third = first + WORK_MS + ms(60_000);
         assert!(uses.note(1, ONE, third));
-        assert_eq!(uses.next_telling(third, third), KeyTelling::Send, "it is expected");
+        assert_eq!(uses.next_step(third, third), ReportStep::Send, "it is expected");
         assert_eq!(requests(&uses.take(7, third).unwrap()), [(1, 2)]);
     }
 

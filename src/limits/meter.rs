@@ -133,10 +133,10 @@ pub struct Meter {
     /// Calendar periods: the largest amount of the limit for which there was an alert in this
     /// period that [`Threshold::Nearly`] is reached; 0: none. While a document with another amount
     /// spreads, isolates with both report, and each amount has one alert.
-    #[serde(default)]
+    #[serde(default, rename = "told_nearly")]
     reported_nearly: u64,
     /// The same for [`Threshold::Whole`].
-    #[serde(default)]
+    #[serde(default, rename = "told_whole")]
     reported_whole: u64,
     /// In the order of their ids. Each lease is stored in a row of its own.
     #[serde(skip)]

@@ -1,12 +1,13 @@
-//! How often isolates tell the registry what keys used: the more of them do, the more seldom. So
-//! the one registry gets a bounded number of messages, however many isolates serve requests with
+//! How often isolates report to the registry what keys used: the more of them do, the more seldom.
+//! So the one registry gets a bounded number of messages, however many isolates serve requests with
 //! keys.
 //!
 //! The isolates are counted in rounds. A round is as long as the time between two messages of an
-//! isolate, so each one that is there tells something in it, and counts once.
+//! isolate, so each one that is there reports something in it, and counts about once: twice if it
+//! repeats a message or begins a new hour in it, which makes the pace a little slower.
 
 use super::version_ledger::{RegistryStorage, RowKind};
-use crate::keys::key_uses::TELL_AFTER_MS;
+use crate::keys::key_uses::REPORT_AFTER_MS;
 use crate::scan::json_value::{self, json};
 use crate::vocabulary::time::{Instant, Millis};
 
@@ -41,7 +42,7 @@ impl KeyPace {
         rows.put(RowKind::KeyPace, 0, 0, &json(&numbers))
     }
 
-    /// An isolate tells something. `reported_at`: when it did the last time.
+    /// An isolate reports something. `reported_at`: when it did the last time.
     pub(super) fn on_message(&mut self, reported_at: Option<Instant>, now: Instant) {
         let (age, length) = (now - self.began_at, self.length_ms);
         if age >= length || now < self.began_at {
@@ -55,11 +56,11 @@ impl KeyPace {
         }
     }
 
-    /// After what time an isolate that tells something now may tell more.
+    /// After what time an isolate that reports something now may report more.
     pub(super) fn next_ms(&self) -> Millis {
         let isolates = self.isolates.max(self.before);
         let shared = Millis::new(isolates.saturating_mul(1_000 / MESSAGES_PER_SECOND));
-        shared.max(TELL_AFTER_MS).min(LONGEST_MS)
+        shared.max(REPORT_AFTER_MS).min(LONGEST_MS)
     }
 }
 
@@ -68,7 +69,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::keys::key_uses::{KeyTelling, KeyUse, KeyUses};
+    use crate::keys::key_uses::{KeyUse, KeyUses, ReportStep};
     use crate::registry::key_ledger::{KeyEntry, KeyLedger, KeysRequest};
     use crate::registry::memory_rows::Rows;
     use crate::vocabulary::rng::{Rng, SplitMix64};
@@ -120,12 +121,12 @@ mod tests {
 
         fn work(&mut self, isolate: usize, began_at: Instant, now: Instant) {
             let uses = &mut self.isolates[isolate];
-            match uses.next_telling(began_at, now) {
-                KeyTelling::Wait(at) => {
+            match uses.next_step(began_at, now) {
+                ReportStep::Wait(at) => {
                     assert!(at > now && at <= began_at + ms(18_000), "the platform ends longer work");
                     self.events.insert((at, isolate, Some(began_at)));
                 }
-                KeyTelling::Send => {
+                ReportStep::Send => {
                     let second = usize::try_from((now - START).get() / 1_000).unwrap();
                     self.messages.resize(self.messages.len().max(second + 1), 0);
                     self.messages[second] += 1;
@@ -135,7 +136,7 @@ mod tests {
                     uses.on_counted(&message, next_ms, now);
                     self.events.insert((now, isolate, Some(began_at)));
                 }
-                KeyTelling::End => {}
+                ReportStep::End => {}
             }
         }
 
@@ -197,6 +198,6 @@ mod tests {
         // A clock that went back.
         pace.on_message(None, START);
         pace.on_message(None, START + ms(2_000_000));
-        assert_eq!(pace.next_ms(), TELL_AFTER_MS);
+        assert_eq!(pace.next_ms(), REPORT_AFTER_MS);
     }
 }

@@ -76,7 +76,9 @@ pub(super) fn count<S: RegistryStorage>(
     let oldest = now.period(HOUR_MS).saturating_sub(1);
     rows.remove(RowKind::KeyReporter, 0, first_of(oldest))?;
     let known = rows.rows(RowKind::KeyReporter, said.reporter, said.reporter.saturating_add(1))?;
-    // The number of its last message, and when it came. An older row has no time.
+    // The number of its last message, and when it came. A row of an earlier version has no time.
+    // That version reads a row with a time as 0, so a message that is repeated after a rollback
+    // counts twice.
     let mut known = known.first().map_or("", |(_, row)| row).split(' ').map(|number| number.parse().ok());
     let (counted, reported_at) = (known.next().flatten().unwrap_or(0), known.next().flatten());
     let mut pace = KeyPace::read(rows)?;

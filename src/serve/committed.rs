@@ -31,7 +31,7 @@ pub struct Committed<P: Platform> {
     pub commit: Commit,
     /// The body to send.
     pub body: CommittedBody<P>,
-    /// What the object of a client is told of it.
+    /// What the object of a client notes of it.
     pub(super) note: Option<ObjectNote>,
 }
 

@@ -4,7 +4,7 @@
 use super::counting::RunningFlush;
 use super::platform::Platform;
 use super::registry_link::{ask, value};
-use crate::keys::key_uses::{KeyTelling, KeyUse};
+use crate::keys::key_uses::{KeyUse, ReportStep};
 use crate::registry::key_ledger::{KeysRequest, UsedAnswer, number_of};
 
 /// Notes what the key with this id used, and that it is in use. Without a registry, nobody asks.
@@ -20,11 +20,11 @@ pub(super) fn note<P: Platform>(platform: &P, id: &str, used: KeyUse) {
         let platform = &running.0;
         let waiting = &platform.isolate().key_uses;
         loop {
-            let telling = waiting.borrow_mut().next_telling(began_at, platform.now());
-            match telling {
-                KeyTelling::Wait(at) => platform.sleep_until(at).await,
-                KeyTelling::End => break,
-                KeyTelling::Send => {
+            let step = waiting.borrow_mut().next_step(began_at, platform.now());
+            match step {
+                ReportStep::Wait(at) => platform.sleep_until(at).await,
+                ReportStep::End => break,
+                ReportStep::Send => {
                     let taken = waiting.borrow_mut().take(platform.random(), platform.now());
                     let Some(message) = taken else { continue };
                     // What does not arrive goes again later, or with the next use.

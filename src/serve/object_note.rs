@@ -90,13 +90,15 @@ impl ObjectNote {
         let is_called = Rc::new(Cell::new(!waits));
         let (background, client, has_called) = (platform.clone(), client.to_owned(), Rc::clone(&is_called));
         platform.in_background(async move {
-            for _ in 0..NOTES {
+            for again in 0..NOTES {
+                if again > 0 {
+                    sleep(&background, NOTE_AGAIN_MS).await;
+                }
                 let sent = ask(&background, &client, path, &ids).await;
                 has_called.set(true);
                 if sent.is_ok() {
                     return;
                 }
-                sleep(&background, NOTE_AGAIN_MS).await;
             }
             background.warn(&format!("{path}: the object of {client} has not noted {}", ids.join(", ")));
         });

@@ -130,7 +130,8 @@ impl<'a> ListReading<'a> {
         &self.query
     }
 
-    /// The limits of the next call. Each page has the time of one call.
+    /// The limits of the next call. Each page has the time of one call, within the deadline and the
+    /// share of the attempt.
     pub(super) fn limits(&self, of_first: PhaseLimits, now: Instant) -> PhaseLimits {
         if self.pages == 0 { of_first } else { of_first.of_next_call(now) }
     }

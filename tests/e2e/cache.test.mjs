@@ -66,7 +66,7 @@ describe("the official SDK", () => {
     assert.notEqual(id, first.response.headers.get("x-switchyard-request-id"));
     assert.equal(again.request_id, id);
     assert.match(again.response.headers.get("age"), /^\d+$/);
-    for (const hidden of ["cache-control", "cf-cache-status", "x-switchyard-deployment", "x-switchyard-kept-at", "x-ratelimit-limit-requests"]) {
+    for (const hidden of ["cache-control", "cf-cache-status", "x-switchyard-deployment", "x-switchyard-cached-at", "x-ratelimit-limit-requests"]) {
       assert.equal(again.response.headers.get(hidden), null, hidden);
     }
   });

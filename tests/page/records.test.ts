@@ -62,6 +62,8 @@ test("a hedge is recognised by its beginning, whoever won", () => {
   assert.equal(deedOf(won.attempts[0]!, won), "was not needed: another attempt answered first");
   const lost = record([served("slow", 0, 90), { deployment: "fast", outcome: "abandoned", at_ms: 50, ms: 40 }]);
   assert.equal(reasonForNext(lost, 0), "It had not answered after 50 ms, so fast was asked beside it (a hedge).");
+  const broken = { ...lost, outcome: "truncated" };
+  assert.deepEqual(summaryOf(broken), { tone: "bad", text: "The answer of slow broke off" });
 });
 
 test("a class that ends a request by default goes on only because the document says so", () => {

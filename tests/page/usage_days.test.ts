@@ -28,7 +28,7 @@ test("the largest names have the first columns, and each day has an amount in ea
   assert.deepEqual(columns.days.map(({ all }) => [all.amount, all.below]), [[530, 30], [0, 0], [701, 120]]);
   assert.deepEqual(columns.days.map(({ isOver }) => isOver), [false, true, true]);
   const { cells, all } = sumOfDays(columns);
-  assert.deepEqual([cells.map(({ amount }) => amount), all], [[730, 500, 1], { amount: 1231, below: 150 }]);
+  assert.deepEqual([cells.map(({ amount }) => amount), all], [[730, 500, 1], { amount: 1231, below: 150, requests: 4 }]);
 });
 
 test("names beyond the most share a column, and one alone keeps its own", () => {
@@ -43,7 +43,7 @@ test("names beyond the most share a column, and one alone keeps its own", () => 
 
 test("by tokens, what stands below are requests", () => {
   const { days } = columnsOf(DAYS, "tokens", 5);
-  assert.deepEqual(days[0]?.all, { amount: 30, below: 2 });
+  assert.deepEqual(days[0]?.all, { amount: 30, below: 2, requests: 2 });
   assert.equal(amountInWords("tokens", 12_345), "12.3 k tokens");
   assert.equal(amountInWords("requests", 1), "1 request");
   assert.equal(amountInWords("requests", 1200), "1,200 requests");
@@ -53,6 +53,7 @@ test("by tokens, what stands below are requests", () => {
 test("days are read in UTC wherever the browser is", () => {
   assert.equal(dayInWords("2026-11-30"), "Mon 30 Nov");
   assert.equal(dayInWords("2027-01-01"), "Fri 1 Jan");
+  assert.equal(dayInWords("2026-09-15"), "Tue 15 Sep");
   assert.equal(dayInWords("soon"), "soon");
 });
 

@@ -89,7 +89,7 @@ fn an_equal_request_gets_the_answer_that_was_kept_and_no_deployment_is_asked() {
     assert_ne!(id, first.header("x-switchyard-request-id"));
     assert_eq!((again.header("x-request-id"), again.header("x-switchyard-attempts")), (id, "0"));
     let shown: Vec<_> = again.headers.iter().map(|(name, _)| name).collect();
-    for hidden in ["cf-cache-status", "cache-control", "x-switchyard-kept-at", "x-switchyard-expires-at"] {
+    for hidden in ["cf-cache-status", "cache-control", "x-switchyard-cached-at", "x-switchyard-expires-at"] {
         assert!(!shown.contains(&hidden), "{hidden}: {shown:?}");
     }
     for of_attempt in ["x-switchyard-deployment", "x-switchyard-trail"] {

@@ -31,7 +31,7 @@ export function isErrorClass(name: string): boolean {
 
 /** Whether the gateway itself has ended the request, perhaps while a deployment was asked. */
 function isRefused(record: RequestRecord): boolean {
-  return isFailure(record) && record.outcome !== "client_left" && (record.attempts.at(-1)?.outcome ?? "abandoned") === "abandoned";
+  return isFailure(record) && record.outcome !== "client_left" && !servingAttempt(record) && (record.attempts.at(-1)?.outcome ?? "abandoned") === "abandoned";
 }
 
 /** One line about the request, and how bad it was for the client. */

@@ -8,13 +8,14 @@ import { Moment } from "../moment";
 import { usePolled } from "../polled";
 import byDay from "../../../examples/analytics/usage-by-client.sql";
 import {
-  amountInWords, amountOf, belowOf, chartInWords, type Columns, columnsOf, dayInWords, type Measure, measureOf, type Period, periodOf, PERIODS, sumOfDays,
+  amountInWords, amountOf, belowOf, type CellAmounts, chartInWords, type Columns, columnsOf, dayInWords, type Measure, measureOf, type Period, periodOf, PERIODS, sumOfDays,
   type UsageDays,
 } from "./usage_days.ts";
 import { groupingOf, nameInWords, usageLink } from "./usage_grouping";
 import type { Grouping } from "./usage_totals.ts";
 
-const PAUSE_MS = 30_000;
+/** The hub adds up all these days for each reading. */
+const PAUSE_MS = 60_000;
 /** The most names with a colour of their own, and with a column of the table. */
 const MOST_COLOURS = 5;
 const MOST_COLUMNS = 20;
@@ -27,7 +28,7 @@ export function DaysPanel({ query }: { query: URLSearchParams }) {
   const { value, error, readAt } = usePolled(path, PAUSE_MS, (signal) => callJson<UsageDays>(path, { signal }));
   return (
     <section class="panel" aria-labelledby="usage-days">
-      <h2 id="usage-days">By day</h2>
+      <h2 id="usage-days">By day and {by}</h2>
       {error && <ProblemNote error={error} what={value ? "These days are not up to date." : "What was used on each day cannot be read."} />}
       <nav class="usage-groupings row" aria-label="How many days">
         <span class="hint">Last</span>
@@ -55,7 +56,7 @@ function Days({ by, period, days, readAt }: DaysProps) {
   return (
     <>
       {measure === undefined ? (
-        <p>Nothing was used on {days.length > 1 ? "these days" : "this day"}. A request arrives here within 20 seconds.</p>
+        <p>Nothing was used on {first && days.length === 1 ? dayInWords(first.day) : "these days"}. A request is shown here within two minutes.</p>
       ) : (
         <>
           <Bars by={by} measure={measure} columns={columnsOf(days, measure, MOST_COLOURS)} />
@@ -89,7 +90,7 @@ function Bars({ by, measure, columns: { names, others, days } }: ColumnsProps) {
   return (
     <>
       <ul class="usage-legend row" aria-hidden="true">
-        {labels.map((label, index) => <li key={index}><span class={`usage-swatch ${colour(index)}`} /> {label}</li>)}
+        {labels.map((label, index) => days.some(({ cells }) => cells[index]!.amount > 0) && <li key={index}><span class={`usage-swatch ${colour(index)}`} /> {label}</li>)}
       </ul>
       <div class="usage-days" role="img" aria-label={chartInWords(by, measure, days)} style={{ maxWidth: `${Math.max(12, days.length * 5)}rem` }}>
         <span class="usage-top hint">{amountInWords(measure, highest)}</span>
@@ -120,9 +121,9 @@ const TITLES: Record<Measure, string> = { cost: "Cost and tokens", tokens: "Toke
 function DaysTable({ by, measure, columns }: ColumnsProps) {
   const { names, others, days } = columns;
   const below = belowOf(measure);
-  const amounts = ({ amount, below: under }: { amount: number; below: number }) =>
+  const amounts = ({ amount, below: under, requests }: CellAmounts) =>
     amount === 0 && under === 0 ? (
-      <span class="hint">–</span>
+      <span class="hint">{requests > 0 ? amountInWords("requests", requests) : "–"}</span>
     ) : (
       <>
         {amountOf(measure, amount)}

@@ -65,13 +65,22 @@ export function amountInWords(measure: Measure, amount: number): string {
 /** What stands below the amounts of a measure: what they were spent for. */
 export const belowOf = (measure: Measure): Measure => (measure === "cost" ? "tokens" : "requests");
 
+/** An amount, what stands below it, and the requests, which may have neither. */
+export interface CellAmounts {
+  amount: number;
+  below: number;
+  requests: number;
+}
+
+const nothing = (): CellAmounts => ({ amount: 0, below: 0, requests: 0 });
+
 /** A day with one amount for each column, and their sum. */
 export interface DayAmounts {
   day: string;
   isOver: boolean;
-  /** In the order of the columns. `below` are the amounts that stand below. */
-  cells: { amount: number; below: number }[];
-  all: { amount: number; below: number };
+  /** In the order of the columns. */
+  cells: CellAmounts[];
+  all: CellAmounts;
 }
 
 export interface Columns {
@@ -86,8 +95,9 @@ export interface Columns {
 /** The amounts of each name. At most `most` names have a column of their own. */
 export function columnsOf(days: UsageDay[], measure: Measure, most: number): Columns {
   const [amountIn, belowIn] = [AMOUNTS[measure], AMOUNTS[belowOf(measure)]];
-  const sums = new Map<string, { amount: number; below: number }>();
-  for (const { rows } of days) for (const row of rows) add(entry(sums, row.name), amountIn(row), belowIn(row));
+  const amounts = (row: DayRow): CellAmounts => ({ amount: amountIn(row), below: belowIn(row), requests: row.requests });
+  const sums = new Map<string, CellAmounts>();
+  for (const { rows } of days) for (const row of rows) add(entry(sums, row.name), amounts(row));
   const ranked = [...sums].sort(([a, x], [b, y]) => y.amount - x.amount || y.below - x.below || a.localeCompare(b, "en")).map(([name]) => name);
   // A last column for one name alone would hide it for nothing.
   const names = ranked.length <= most + 1 ? ranked : ranked.slice(0, most);
@@ -97,11 +107,11 @@ export function columnsOf(days: UsageDay[], measure: Measure, most: number): Col
     names,
     others,
     days: days.map(({ day, is_over, rows }) => {
-      const cells = Array.from({ length: names.length + (others > 0 ? 1 : 0) }, () => ({ amount: 0, below: 0 }));
-      const all = { amount: 0, below: 0 };
+      const cells = Array.from({ length: names.length + (others > 0 ? 1 : 0) }, nothing);
+      const all = nothing();
       for (const row of rows) {
-        add(cells[at.get(row.name) ?? names.length]!, amountIn(row), belowIn(row));
-        add(all, amountIn(row), belowIn(row));
+        add(cells[at.get(row.name) ?? names.length]!, amounts(row));
+        add(all, amounts(row));
       }
       return { day, isOver: is_over, cells, all };
     }),
@@ -111,10 +121,10 @@ export function columnsOf(days: UsageDay[], measure: Measure, most: number): Col
 /** The sum of each column over all days, as a row. */
 export function sumOfDays({ days }: Columns): DayAmounts {
   const first = days[0];
-  const sum: DayAmounts = { day: "", isOver: true, cells: (first?.cells ?? []).map(() => ({ amount: 0, below: 0 })), all: { amount: 0, below: 0 } };
+  const sum: DayAmounts = { day: "", isOver: true, cells: (first?.cells ?? []).map(nothing), all: nothing() };
   for (const { cells, all } of days) {
-    cells.forEach((cell, index) => add(sum.cells[index]!, cell.amount, cell.below));
-    add(sum.all, all.amount, all.below);
+    cells.forEach((cell, index) => add(sum.cells[index]!, cell));
+    add(sum.all, all);
   }
   return sum;
 }
@@ -123,7 +133,8 @@ export function sumOfDays({ days }: Columns): DayAmounts {
 export function dayInWords(day: string): string {
   const date = new Date(`${day}T00:00:00Z`);
   if (Number.isNaN(date.getTime())) return day;
-  const part = (options: Intl.DateTimeFormatOptions) => date.toLocaleDateString("en-GB", { ...options, timeZone: "UTC" });
+  // The British "Sept" has four letters.
+  const part = (options: Intl.DateTimeFormatOptions) => date.toLocaleDateString("en-US", { ...options, timeZone: "UTC" });
   return `${part({ weekday: "short" })} ${part({ day: "numeric" })} ${part({ month: "short" })}`;
 }
 
@@ -137,13 +148,14 @@ export function chartInWords(by: string, measure: Measure, days: DayAmounts[]): 
   return `${what} ${span}, by ${by}. Highest: ${amountInWords(measure, highest.all.amount)} on ${dayInWords(highest.day)}. The table has all amounts.`;
 }
 
-function entry(sums: Map<string, { amount: number; below: number }>, name: string) {
-  const found = sums.get(name) ?? { amount: 0, below: 0 };
+function entry(sums: Map<string, CellAmounts>, name: string): CellAmounts {
+  const found = sums.get(name) ?? nothing();
   sums.set(name, found);
   return found;
 }
 
-function add(sum: { amount: number; below: number }, amount: number, below: number) {
+function add(sum: CellAmounts, { amount, below, requests }: CellAmounts) {
   sum.amount += amount;
   sum.below += below;
+  sum.requests += requests;
 }

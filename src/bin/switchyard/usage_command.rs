@@ -16,7 +16,7 @@ Examples:
   export SWITCHYARD_URL=https://switchyard.example.workers.dev SWITCHYARD_ADMIN_TOKEN=...
   switchyard usage
   switchyard usage --by model --days 30
-  switchyard usage --days 1 --json | jq '[.usage.days[0].rows[].micro_usd] | add / 1e6'
+  switchyard usage --days 1 --json | jq '[.usage.days[0].rows[].micro_usd] | (add // 0) / 1e6'
 
 Exit codes: 0 if the usage is shown, whatever it is, 2 if the arguments are not understood, 3 if the
 gateway cannot be asked.";
@@ -29,7 +29,7 @@ pub struct UsageArguments {
     #[arg(long, value_name = "WHAT", default_value = "client",
         value_parser = ["client", "model", "deployment"])]
     by: String,
-    /// How many days, with the one that runs: at most 35.
+    /// How many days, including today (UTC): at most 35.
     #[arg(long, value_name = "NUMBER", default_value_t = 7,
         value_parser = clap::value_parser!(u64).range(1..=MOST_DAYS))]
     days: u64,

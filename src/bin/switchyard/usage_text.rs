@@ -52,6 +52,7 @@ struct LimitAnswer {
     meter: String,
     unit: String,
     amount: u64,
+    per: Option<String>,
     spent: u64,
     leased: u64,
     free: u64,
@@ -78,6 +79,29 @@ impl UsedAnswer {
 
     fn tokens(&self) -> u64 {
         self.input_tokens.saturating_add(self.output_tokens)
+    }
+}
+
+impl LimitAnswer {
+    /// How much is spent, in thousandths.
+    fn share(&self) -> u128 {
+        u128::from(self.spent) * 1_000 / u128::from(self.amount.max(1))
+    }
+
+    /// 0: all is spent. 1: nearly all. 2: isolates hold nearly all that is not spent. 3: none of
+    /// these.
+    fn level(&self) -> u8 {
+        match self.share() {
+            1_000.. => 0,
+            800.. => 1,
+            _ if self.free.saturating_mul(100) <= self.amount => 2,
+            _ => 3,
+        }
+    }
+
+    /// A budget ends what a client may do for days. Other limits give back within the hour.
+    fn is_budget(&self) -> bool {
+        matches!(self.per.as_deref(), Some("day" | "month"))
     }
 }
 
@@ -149,6 +173,9 @@ fn days_text(text: &mut String, asked: u64, usage: &DaysAnswer, is_coloured: boo
     if let Some(first) = days.last().filter(|_| (days.len() as u64) < asked) {
         let _ = writeln!(text, "The hub has kept days since {}.", first.day);
     }
+    if by == "deployment" {
+        text.push_str("Requests are those that the deployment served.\n");
+    }
     text.push('\n');
     text.push_str(&table(&heads, &rows, |_, _| None, is_coloured));
 }
@@ -157,20 +184,18 @@ fn limits_text(text: &mut String, answer: &LimitsAnswer, is_coloured: bool) {
     let LimitsAnswer { limits, is_complete } = answer;
     let mut limits: Vec<&LimitAnswer> = limits.iter().collect();
     // The most urgent first, as on the page.
-    let share = |limit: &LimitAnswer| u128::from(limit.spent) * 1_000 / u128::from(limit.amount.max(1));
-    limits.sort_by_key(|limit| std::cmp::Reverse(share(limit)));
+    limits.sort_by_key(|limit| (limit.level(), !limit.is_budget(), std::cmp::Reverse(limit.share())));
     if !is_complete {
         let words = "Not all ledgers have answered, so some limits are missing here.";
         let _ = writeln!(text, "{}", painted(YELLOW, words, is_coloured));
     }
-    let said = match limits.len() {
-        0 => "Nothing is spent of any limit.".to_owned(),
-        count => format!("{} of which something is spent", counted(count, "limit")),
-    };
-    let _ = writeln!(text, "{said}");
     if limits.is_empty() {
+        if *is_complete {
+            text.push_str("Nothing is spent of any limit.\n");
+        }
         return;
     }
+    let _ = writeln!(text, "{} of which something is spent", counted(limits.len(), "limit"));
     let row = |limit: &&LimitAnswer| {
         let amount = |units: u64| if limit.unit == "micro_usd" { dollars(units) } else { units.to_string() };
         vec![
@@ -184,9 +209,9 @@ fn limits_text(text: &mut String, answer: &LimitsAnswer, is_coloured: bool) {
         ]
     };
     let rows: Vec<Vec<String>> = limits.iter().map(row).collect();
-    let colour = |row: usize, _| match limits.get(row).map(|limit| share(limit))? {
-        1_000.. => Some(RED),
-        800.. => Some(YELLOW),
+    let colour = |row: usize, _| match limits.get(row)?.level() {
+        0 => Some(RED),
+        1 | 2 => Some(YELLOW),
         _ => None,
     };
     let heads = ["client", "limit", "spent", "of", "held", "free", "begins again"];
@@ -294,6 +319,33 @@ mod tests {
     }
 
     #[test]
+    fn the_most_urgent_limits_come_first_and_nothing_is_claimed_of_those_that_are_missing() {
+        let usage = json!({ "by": "client", "days": [] });
+        let order = |limits: Value, is_complete: bool| {
+            shown(1, usage.clone(), json!({ "is_complete": is_complete, "limits": limits }), false)
+        };
+        let held = |name: &str, per: &str, spent: u64, free: u64| {
+            let mut limit = limit(&json!("app"), name, "requests", spent, &json!(null));
+            (limit["per"], limit["free"]) = (json!(per), json!(free));
+            limit
+        };
+        let text = order(
+            json!([
+                held("half-of-a-minute", "minute", 500_000, 400_000),
+                held("a-third-of-a-day", "day", 300_000, 700_000),
+                held("held-by-isolates", "day", 400_000, 10_000),
+                held("nearly-all", "minute", 800_000, 200_000),
+                held("all", "minute", 1_000_000, 0),
+            ]),
+            true,
+        );
+        let at = |name: &str| text.find(name).unwrap();
+        let names = ["app     all", "nearly-all", "held-by-isolates", "a-third-of-a-day", "half-of-a-minute"];
+        assert!(names.is_sorted_by_key(|name| at(name)), "{text}");
+        assert!(!order(json!([]), false).contains("Nothing is spent"), "ledgers are missing");
+    }
+
+    #[test]
     fn columns_of_what_somebody_used_are_shown() {
         let mut row = used("speech", 1, 0, 5);
         row["audio_ms"] = json!(61_590);
@@ -303,6 +355,7 @@ mod tests {
         let limits = json!({ "is_complete": true, "limits": [] });
         let text = shown(1, usage, limits, false);
         assert!(text.contains("requests  input tokens  output tokens  audio   characters  cost\n"), "{text}");
+        assert!(text.contains("Requests are those that the deployment served.\n"), "{text}");
         assert!(text.contains("61.5 s  12          $0.000005\n"), "{text}");
     }
 }

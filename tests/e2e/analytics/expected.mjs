@@ -106,7 +106,7 @@ export function expected(table, now, client) {
       "model",
     ),
     "usage-by-client": sorted(
-      grouped(all(30), { day: period(86_400), client: "client" }, (requests) => ({
+      grouped(all(90), { day: period(86_400), client: "client" }, (requests) => ({
         requests: requests.length,
         input_tokens: total(requests, ({ input_tokens }) => input_tokens),
         output_tokens: total(requests, ({ output_tokens }) => output_tokens),

@@ -49,17 +49,24 @@ fn shown(arguments: &UsageArguments) -> Result<ExitCode, GatewayError> {
     let gateway = GatewayClient::from_arguments(&arguments.gateway)?;
     let progress = Progress::of("Asking for the usage");
     let UsageArguments { by, days, .. } = arguments;
-    let usage = gateway.get(&format!("/admin/api/usage/days?by={by}&days={days}"), &[])?.accepted()?;
-    let limits = gateway.get("/admin/api/usage", &[])?.accepted()?;
+    let asked = |path: &str| gateway.get(path, &[])?.accepted();
+    let usage = asked(&format!("/admin/api/usage/days?by={by}&days={days}"));
+    let limits = asked("/admin/api/usage");
     drop(progress);
     if arguments.json {
-        let report = json!({
-            "gateway": gateway.origin(), "usage": usage.json::<Value>()?, "limits": limits.json::<Value>()?,
-        });
+        let (usage, limits) = (usage?.json::<Value>()?, limits?.json::<Value>()?);
+        let report = json!({ "gateway": gateway.origin(), "usage": usage, "limits": limits });
         say(format_args!("{report:#}\n"));
-    } else {
-        let text = usage_text(gateway.origin(), *days, &usage.json()?, &limits.json()?, is_coloured());
-        say(format_args!("{text}"));
+        return Ok(ExitCode::SUCCESS);
     }
+    let usage = usage.and_then(|answer| answer.json());
+    let limits = limits.and_then(|answer| answer.json());
+    if usage.is_ok() || limits.is_ok() {
+        let (usage, limits) = (usage.as_ref().ok(), limits.as_ref().ok());
+        say(format_args!("{}", usage_text(gateway.origin(), *days, usage, limits, is_coloured())));
+    }
+    // What cannot be shown is an error, below what can.
+    usage?;
+    limits?;
     Ok(ExitCode::SUCCESS)
 }

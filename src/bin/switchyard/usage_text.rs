@@ -121,18 +121,23 @@ const AMOUNTS: [AmountColumn; 10] = [
     ("cost", |used| dollars(used.micro_usd), true),
 ];
 
-/// The usage as text. `origin`: the gateway. `asked`: for how many days it was asked.
+/// The usage as text, with what was answered of it. `origin`: the gateway. `asked`: for how many
+/// days it was asked.
 pub fn usage_text(
     origin: &str,
     asked: u64,
-    usage: &DaysAnswer,
-    limits: &LimitsAnswer,
+    usage: Option<&DaysAnswer>,
+    limits: Option<&LimitsAnswer>,
     is_coloured: bool,
 ) -> String {
     let mut text = format!("{}\n", painted(BOLD, origin, is_coloured));
-    days_text(&mut text, asked, usage, is_coloured);
-    text.push('\n');
-    limits_text(&mut text, limits, is_coloured);
+    if let Some(usage) = usage {
+        days_text(&mut text, asked, usage, is_coloured);
+        text.push('\n');
+    }
+    if let Some(limits) = limits {
+        limits_text(&mut text, limits, is_coloured);
+    }
     text
 }
 
@@ -241,10 +246,11 @@ mod tests {
 
     use super::*;
 
+    /// Without what is null.
     fn shown(asked: u64, usage: Value, limits: Value, is_coloured: bool) -> String {
-        let usage = serde_json::from_value(usage).unwrap();
-        let limits = serde_json::from_value(limits).unwrap();
-        usage_text("https://gateway.example", asked, &usage, &limits, is_coloured)
+        let usage: Option<DaysAnswer> = serde_json::from_value(usage).unwrap();
+        let limits: Option<LimitsAnswer> = serde_json::from_value(limits).unwrap();
+        usage_text("https://gateway.example", asked, usage.as_ref(), limits.as_ref(), is_coloured)
     }
 
     fn used(name: &str, requests: u64, input: u64, micro_usd: u64) -> Value {
@@ -316,6 +322,15 @@ mod tests {
 
         Nothing is spent of any limit.
         ");
+    }
+
+    #[test]
+    fn what_was_answered_is_shown_without_the_rest() {
+        let limits = json!({ "is_complete": true, "limits": [] });
+        let text = shown(7, Value::Null, limits, false);
+        assert_eq!(text, "https://gateway.example\nNothing is spent of any limit.\n");
+        let usage = json!({ "by": "model", "days": [] });
+        assert!(!shown(7, usage, Value::Null, false).contains("limit"));
     }
 
     #[test]

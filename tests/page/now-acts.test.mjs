@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { assertAccessible, chat, rowOf, withPage } from "./browser.mjs";
+import { countClicks } from "./clicks.mjs";
 
 test("a deployment is drained and enabled by the keyboard alone, with a reason in the log of acts", async () => {
   await withPage({}, async ({ page, gateway }) => {
@@ -29,6 +30,35 @@ test("a deployment is drained and enabled by the keyboard alone, with a reason i
     await page.getByRole("dialog").getByRole("button", { name: "Enable" }).focus();
     await page.keyboard.press("Enter");
     await rowOf(page, "azure-eastus").getByText("serving").waitFor();
+  });
+});
+
+test("a region is drained with one choice and two clicks, and enabled again", async (t) => {
+  await withPage({}, async ({ page, gateway }) => {
+    const ofEastus = ["azure-eastus", "azure-embed"];
+    const count = await countClicks(page);
+    await page.getByLabel("Region").selectOption("eastus");
+    await rowOf(page, "azure-embed").waitFor();
+    assert.equal(await rowOf(page, "azure-westeurope").count(), 0);
+    await page.getByRole("button", { name: "Drain eastus", exact: true }).click();
+    const dialog = page.getByRole("dialog", { name: "Drain 2 deployments of eastus?" });
+    await dialog.getByText("For each of them: azure-eastus, azure-embed.").waitFor();
+    await assertAccessible(page);
+    await dialog.getByRole("button", { name: "Drain" }).click();
+    for (const name of ofEastus) await rowOf(page, name).getByText("drained", { exact: true }).waitFor();
+    const clicks = await count();
+    t.diagnostic(`clicks to drain a region: ${clicks}, and one choice of the region`);
+    assert.equal(clicks, 2);
+    assert.equal(await page.getByRole("button", { name: "Drain eastus", exact: true }).count(), 0, "nothing is left to drain");
+    await page.getByLabel("Region").selectOption("");
+    await rowOf(page, "openai").getByText("serving").waitFor();
+    const health = await (await gateway.fetch("/admin/api/health", { headers: { authorization: "Bearer admin-local" } })).json();
+    const drained = health.deployments.filter(({ isolate }) => isolate.gate.state === "drained").map(({ deployment }) => deployment);
+    assert.deepEqual(drained.sort(), ofEastus);
+    await page.getByLabel("Region").selectOption("eastus");
+    await page.getByRole("button", { name: "Enable eastus", exact: true }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Enable" }).click();
+    for (const name of ofEastus) await rowOf(page, name).getByText("serving").waitFor();
   });
 });
 

@@ -7,6 +7,7 @@ import { test } from "node:test";
 import { largeRoutes } from "../../bench/large-routes.mjs";
 import { root } from "../../scripts/setup.mjs";
 import { assertAccessible, assertNoSidewaysScroll, chat, rowOf, setFault, withPage } from "./browser.mjs";
+import { countClicks } from "./clicks.mjs";
 
 test("a deployment that fails is shown as ejected, with its reason, in the table and in the graph", async () => {
   await withPage({}, async ({ page, gateway, simulator }) => {
@@ -35,6 +36,26 @@ test("counters become figures: requests, their latency and their cost, and the s
     assert.match(await figure("Cost"), /^\$0\.\d+ \/min$/);
     assert.match(await rowOf(page, "openai").innerText(), /100 %/);
     assert.equal(await traffic.getByRole("img", { name: /Requests, the last 15 minutes: now/ }).locator("canvas").count(), 1);
+  });
+});
+
+test("the deployment that is slow is found with one click", { timeout: 120_000 }, async (t) => {
+  const document = JSON.parse(readFileSync(join(root, "routes.json"), "utf8"));
+  document.models.chat = { strategy: "round_robin", targets: ["openai", "azure-eastus", "azure-westeurope"] };
+  await withPage({ routes: JSON.stringify(document) }, async ({ page, gateway, simulator }) => {
+    assert.equal((await setFault(simulator, "westeurope", { slow_headers_ms: 1_200 })).status, 201);
+    await page.getByText("Counters come in batches").waitFor();
+    await page.waitForResponse(/admin\/metrics/);
+    for (let sent = 0; sent < 12; sent += 1) assert.equal(await chat(gateway), 200);
+    await rowOf(page, "azure-westeurope").getByText(/^\d.* s$/).first().waitFor({ timeout: 60_000 });
+    const count = await countClicks(page);
+    await page.getByRole("button", { name: "p95" }).click();
+    const first = page.locator(".now-table tbody tr").first();
+    await first.getByRole("link", { name: "azure-westeurope" }).waitFor();
+    const clicks = await count();
+    t.diagnostic(`clicks to find the deployment that is slow: ${clicks}`);
+    assert.equal(clicks, 1);
+    await assertAccessible(page);
   });
 });
 

@@ -6,10 +6,10 @@ import type { Arrow, RouteGraph } from "./route_graph.ts";
 /** Up to so many boxes are shown at once without being asked for. */
 export const MOST_BOXES_AT_ONCE = 80;
 
-export function partOf({ boxes, arrows }: RouteGraph, id: string): RouteGraph {
+export function partOf({ boxes, arrows, regions }: RouteGraph, id: string): RouteGraph {
   const kept = new Set([...reach(id, arrows, "from", "to"), ...reach(id, arrows, "to", "from")]);
   const isKept = ({ from, to }: Arrow) => kept.has(from) && kept.has(to);
-  return { boxes: boxes.filter((box) => kept.has(box.id)), arrows: arrows.filter(isKept) };
+  return { boxes: boxes.filter((box) => kept.has(box.id)), arrows: arrows.filter(isKept), regions };
 }
 
 function reach(start: string, arrows: Arrow[], near: "from" | "to", far: "from" | "to"): Set<string> {

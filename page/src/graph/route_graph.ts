@@ -32,6 +32,8 @@ export interface Arrow {
 export interface RouteGraph {
   boxes: Box[];
   arrows: Arrow[];
+  /** The region of each deployment that has one, by its name. */
+  regions: Map<string, string>;
 }
 
 /** With more rules, those with the same destination share a box. */
@@ -80,12 +82,15 @@ class Reader {
     for (const [name, node] of Object.entries(this.#models)) {
       this.#node(members(node), { id: name, kind: "model", name, at: key("models", name), model: name });
     }
+    const regions = new Map<string, string>();
     for (const [name, deployment] of Object.entries(this.#deployments)) {
       this.#boxes.push({ id: deploymentId(name), kind: "deployment", name, details: deploymentDetails(members(deployment)) });
+      const region = text(members(deployment)["region"]);
+      if (region !== "") regions.set(name, region);
     }
     const known = new Set(this.#boxes.map(({ id }) => id));
     const arrows = [...this.#arrows.values()].filter(({ from, to }) => known.has(from) && known.has(to));
-    return { boxes: this.#boxes, arrows };
+    return { boxes: this.#boxes, arrows, regions };
   }
 
   #rules() {

@@ -8,36 +8,43 @@ import { type Act, FAULTS } from "./acts.ts";
 
 interface ActDialogProps {
   act: Act;
-  /** The name of the deployment. */
-  name: string;
+  /** The names of the deployments, at least one. */
+  names: string[];
+  /** What they are called together. */
+  subject: string;
   onClose: () => void;
   /** After it is done, with what to announce. */
   onDone: (said: string) => void;
 }
 
-export function ActDialog({ act, name, onClose, onDone }: ActDialogProps) {
+export function ActDialog({ act, names, subject, onClose, onDone }: ActDialogProps) {
   const { isUnderWay, error, run } = useActing();
 
   const submit = (event: Event) => {
     event.preventDefault();
     const fields = new FormData(event.currentTarget as HTMLFormElement);
-    const { path, method, body } = act.request(name, {
+    const answers = {
       why: String(fields.get("why") ?? ""),
       fault: String(fields.get("fault") ?? ""),
       share: Number(fields.get("share")),
       seconds: Math.round(Number(fields.get("minutes")) * 60),
-    });
+    };
     run(async () => {
-      await call(path, { method, ...(body === undefined ? {} : { body }) });
-      onDone(act.done(name));
+      // If one fails, the dialog stays. To do it again for those before it changes nothing.
+      for (const name of names) {
+        const { path, method, body } = act.request(name, answers);
+        await call(path, { method, ...(body === undefined ? {} : { body }) });
+      }
+      onDone(names.map(act.done).join(" "));
       onClose();
     });
   };
 
   return (
     // While it is done, the dialog stays: what came of it is shown in it.
-    <Modal title={act.title(name)} onEscape={isUnderWay ? undefined : onClose}>
+    <Modal title={act.title(subject)} onEscape={isUnderWay ? undefined : onClose}>
       <form class="now-act" onSubmit={submit}>
+        {names.length > 1 && <p>For each of them: {names.join(", ")}.</p>}
         {act.says.map((sentence) => <p key={sentence}>{sentence}</p>)}
         {act.hasFault && <FaultFields />}
         <label>

@@ -102,7 +102,8 @@ export function DeploymentPage({ name, gateway, announce }: DeploymentPageProps)
         <ActDialog
           key={asked.id}
           act={asked}
-          name={name}
+          names={[name]}
+          subject={name}
           onClose={() => setAsked(undefined)}
           onDone={(said) => {
             announce(said);

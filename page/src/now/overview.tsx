@@ -5,6 +5,7 @@ import { digits, duration, percent } from "../format.ts";
 import { linkTo } from "../location";
 import { type Act, DRAIN, ENABLE } from "./acts.ts";
 import { ActDialog } from "./act_dialog";
+import type { DeploymentState } from "./deployment_state.ts";
 import { Figures, GATEWAY_FIGURES } from "./figures";
 import type { Gateway } from "./gateway_watch";
 import { LiveGraph } from "./live_graph";
@@ -96,14 +97,44 @@ function Attention({ gateway: { states, changes, ahead } }: Pick<ViewProps, "gat
 }
 
 function DeploymentTable({ gateway, announce }: ViewProps) {
-  const { states, traffic, changes, ahead, health, refresh } = gateway;
-  const [asked, setAsked] = useState<{ act: Act; name: string }>();
+  const { graph, states, traffic, changes, ahead, health, refresh } = gateway;
+  const [asked, setAsked] = useState<{ act: Act; names: string[]; subject: string }>();
+  const [region, setRegion] = useState("");
+  const [isBySlowness, setBySlowness] = useState(false);
   const [filter, setFilter] = useState("");
-  const shown = states.filter(({ name, state }) => name.includes(filter) || state.includes(filter));
+  const regions = graph?.regions ?? new Map<string, string>();
+  const isThere = ({ name }: DeploymentState) => region === "" || regions.get(name) === region;
+  const shown = states.filter((state) => isThere(state) && (state.name.includes(filter) || state.state.includes(filter)));
+  if (isBySlowness) {
+    const p95 = ({ name }: DeploymentState) => traffic?.deployments.get(name)?.p95 ?? -1;
+    shown.sort((one, other) => p95(other) - p95(one));
+  }
+  const ofRegion = (act: Act) => {
+    const names = states.filter((state) => isThere(state) && state.isDrained === (act === ENABLE)).map(({ name }) => name);
+    if (region === "" || names.length === 0) return null;
+    const subject = names.length === 1 ? names[0]! : `${names.length} deployments of ${region}`;
+    return (
+      <button key={act.id} type="button" class="quiet" onClick={() => setAsked({ act, names, subject })}>
+        {act.button} {region}
+      </button>
+    );
+  };
   return (
     <section class="panel" aria-labelledby="now-deployments">
       <div class="row now-head">
         <h2 id="now-deployments">Deployments</h2>
+        {regions.size > 0 && (
+          <div class="row">
+            <label>
+              Region{" "}
+              <select value={region} onChange={(event) => setRegion(event.currentTarget.value)}>
+                <option value="">All</option>
+                {[...new Set(regions.values())].sort().map((name) => <option key={name} value={name}>{name}</option>)}
+              </select>
+            </label>
+            {[DRAIN, ENABLE].map(ofRegion)}
+          </div>
+        )}
         {(states.length > 12 || filter !== "") && (
           <label>
             Filter <input type="search" value={filter} onInput={(event) => setFilter(event.currentTarget.value)} />
@@ -123,7 +154,11 @@ function DeploymentTable({ gateway, announce }: ViewProps) {
                 <th scope="col" class="number">Share</th>
                 <th scope="col" class="number">Failed</th>
                 <th scope="col" class="number">p50</th>
-                <th scope="col" class="number">p95</th>
+                <th scope="col" class="number" aria-sort={isBySlowness ? "descending" : undefined}>
+                  <button type="button" class="now-sort" title="The slowest first" onClick={() => setBySlowness(!isBySlowness)}>
+                    p95{isBySlowness && " ↓"}
+                  </button>
+                </th>
                 <th scope="col" class="number"><abbr title="The part of its own limits that is left, as its provider says">Headroom</abbr></th>
                 <th scope="col">Why</th>
                 <td />
@@ -145,7 +180,7 @@ function DeploymentTable({ gateway, announce }: ViewProps) {
                     <td class="number">{state.headroom === undefined ? "–" : percent(state.headroom)}</td>
                     <td class="now-why"><StateReason state={state} changes={changes} ahead={ahead} /></td>
                     <td>
-                      <button type="button" class="quiet" aria-label={`${act.button} ${state.name}`} onClick={() => setAsked({ act, name: state.name })}>
+                      <button type="button" class="quiet" aria-label={`${act.button} ${state.name}`} onClick={() => setAsked({ act, names: [state.name], subject: state.name })}>
                         {act.button}
                       </button>
                     </td>
@@ -158,9 +193,10 @@ function DeploymentTable({ gateway, announce }: ViewProps) {
       )}
       {asked && (
         <ActDialog
-          key={`${asked.act.id} ${asked.name}`}
+          key={`${asked.act.id} ${asked.subject}`}
           act={asked.act}
-          name={asked.name}
+          names={asked.names}
+          subject={asked.subject}
           onClose={() => setAsked(undefined)}
           onDone={(said) => {
             announce(said);

@@ -204,7 +204,7 @@ test("what was used is shown by day, with what is left of limits", async () => {
     // It may be midnight.
     assert.deepEqual([report.usage.by, [...new Set(rows.map(({ name }) => name))]], ["client", ["app"]]);
     const { stdout } = await ends(0, ["usage", "--by", "deployment", "--days", "35"]);
-    assert.match(stdout, /\nThe hub has kept days since \d{4}-\d\d-\d\d\.\n\nday +deployment +requests +input tokens +output tokens +cost\n/);
+    assert.match(stdout, /\nThe hub has kept days since \d{4}-\d\d-\d\d\.\nRequests are those that the deployment served\.\n\nday +deployment +requests +input tokens +output tokens +cost\n/);
     assert.match(stdout, /\n\S+ +openai +[123] +\d+ +\d+ +\$0\.\d+\n/);
     assert.match(stdout, /\napp +requests\/day +\d+ +1000 +\d+ +\d+ +in \d/);
     for (const [args, said] of [[["--days", "36"], /1\.\.=35/], [["--days", "0"], /1\.\.=35/], [["--by", "key"], /client, model, deployment/]]) {

@@ -342,8 +342,8 @@ impl IsolateLimits {
     /// Whether a request that has these claims should have a report sent: a lease of theirs runs
     /// low, the ledger expects a report since `next_at`, or a lease that nobody uses can return.
     pub fn is_due(&mut self, claims: &[Claim], next_at: Instant, now: Instant) -> bool {
-        let of_claims = claims.iter().filter_map(|claim| self.meters.get(&*claim.meter));
-        if of_claims.into_iter().any(|meter| meter.asked.is_none() && meter.is_low(now)) {
+        let mut of_claims = claims.iter().filter_map(|claim| self.meters.get(&*claim.meter));
+        if of_claims.any(|meter| meter.asked.is_none() && meter.is_low(now)) {
             return true;
         }
         if now >= next_at {

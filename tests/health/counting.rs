@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
-use switchyard::counters::{CounterOutbox, Counters, Family, FinishedAttempt, FinishedRequest};
+use switchyard::counters::{CounterOutbox, Counters, Family};
 use switchyard::health::reason::Reason;
 use switchyard::health::shard::Shard;
 use switchyard::health::shard::shard_store::StoredShard;
@@ -12,27 +12,15 @@ use switchyard::health::wire::{Batch, HealthReport, ShardAnswer, VERSION, WireEj
 use switchyard::vocabulary::peer_id::PeerId;
 use switchyard::vocabulary::rng::SplitMix64;
 use switchyard::vocabulary::time::Instant;
-use switchyard::vocabulary::usage::Usage;
 
 use crate::rows::Storage;
+use crate::served_request::served_request;
 use crate::times::{at, ms};
 
 /// A request that used so many tokens.
 fn request(outbox: &mut CounterOutbox, tokens: u64, now: Instant) {
-    let finished = FinishedRequest {
-        client: "app",
-        model: "chat",
-        outcome: "ok",
-        duration_ms: ms(300),
-        deployment: Some("openai"),
-        first_token_ms: None,
-        is_fallback: false,
-        usage: Usage { input_tokens: tokens, ..Usage::default() },
-        micro_usd: tokens * 3,
-        cache: None,
-    };
-    let attempt = FinishedAttempt { deployment: "openai", outcome: "ok", duration_ms: ms(300) };
-    outbox.on_request(&finished, [attempt], now);
+    let (request, attempts) = served_request(tokens);
+    outbox.on_request(&request, attempts, now);
 }
 
 fn requests(counters: &Counters) -> u64 {

@@ -15,6 +15,7 @@ mod properties;
 mod region;
 mod restored;
 mod rows;
+mod served_request;
 mod shared_operations;
 mod shared_properties;
 mod sharing;

@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use serde_json::Value;
 use switchyard::counters::usage_days::MOST_DAYS;
-use switchyard::counters::{CounterBatch, Counters, Family, FinishedAttempt, FinishedRequest};
+use switchyard::counters::{CounterBatch, Counters, Family};
 use switchyard::health::shard::shard_store::StoredShard;
 use switchyard::health::wire::{HealthReport, VERSION};
 use switchyard::vocabulary::peer_id::PeerId;
 use switchyard::vocabulary::rng::SplitMix64;
 use switchyard::vocabulary::time::Instant;
-use switchyard::vocabulary::usage::Usage;
 
 use crate::rows::Storage;
+use crate::served_request::served_request;
 use crate::times::ms;
 
 const DAY_MS: u64 = 86_400_000;
@@ -42,21 +42,8 @@ impl Hub {
     /// Whether the report is answered.
     fn report(&self, reporter: u64, n: u64, tokens: u64, now: Instant) -> bool {
         let mut counters = Counters::default();
-        let usage = Usage { input_tokens: tokens, ..Usage::default() };
-        let request = FinishedRequest {
-            client: "app",
-            model: "chat",
-            outcome: "ok",
-            duration_ms: ms(300),
-            deployment: Some("openai"),
-            first_token_ms: None,
-            is_fallback: false,
-            usage,
-            micro_usd: tokens * 3,
-            cache: None,
-        };
-        let attempt = FinishedAttempt { deployment: "openai", outcome: "ok", duration_ms: ms(300) };
-        counters.on_request(&request, [attempt]);
+        let (request, attempts) = served_request(tokens);
+        counters.on_request(&request, attempts);
         let counters = Some(CounterBatch::new(n, &counters));
         let report =
             HealthReport { v: VERSION, reporter: PeerId(reporter), counters, ..HealthReport::default() };
